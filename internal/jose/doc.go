@@ -1,0 +1,17 @@
+// Package jose reads and writes JSON Object Signing and Encryption objects,
+// strictly: compact JWS (RFC 7515), JWK (RFC 7517), the algorithms of RFC 7518,
+// RFC 8037 and RFC 9864, and JWK thumbprints (RFC 7638).
+//
+// It is the only place of the module that imports lestrrat-go/jwx, which is
+// used on keys and inputs that were checked here first: key import, thumbprints,
+// publishing of public keys, and signing. Parsing, JSON and verification are
+// done here on top of crypto/*: there jwx would add another parser, looser
+// bounds (any PSS salt, any curve) and copies of the key on each call.
+//
+// What is refused: everything that is not three base64url segments in their one
+// canonical spelling; JSON with duplicate, case-folded or unbounded members;
+// crit, b64, nested tokens; keys whose type, curve, size, use or key_ops do not
+// fit the algorithm. What is not done here: time, issuer, audience and the other
+// claims (see jwtvalidate), and finding keys (see jwkcache). The header members
+// jwk, jku, x5u and x5c are never looked at.
+package jose

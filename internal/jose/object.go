@@ -1,0 +1,557 @@
+package jose
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// Limits bound what ParseObject takes. Every field must be set.
+type Limits struct {
+	Bytes  int // length of the text
+	Depth  int // nesting; the object itself is 1
+	Values int // members and array elements, counted over all levels
+
+	// Reserved names may appear, but no other top-level name may equal one of
+	// them under Unicode case folding ("ISS", "i\u017fs"): a reader that folds
+	// names would take one for the other.
+	Reserved []string
+}
+
+// DefaultLimits serve documents that name no claims: metadata, single keys.
+var DefaultLimits = Limits{Bytes: 1 << 20, Depth: 32, Values: 4096}
+
+// ErrJSON is wrapped by every error of ParseObject. No error holds any of the
+// text: it may be a token's.
+var ErrJSON = errors.New("jose: malformed JSON")
+
+var (
+	errTooLarge  = fmt.Errorf("%w: too large", ErrJSON)
+	errNotObject = fmt.Errorf("%w: not an object", ErrJSON)
+	errSyntax    = fmt.Errorf("%w: syntax", ErrJSON)
+	errTrailing  = fmt.Errorf("%w: data after the object", ErrJSON)
+	errDepth     = fmt.Errorf("%w: nested too deeply", ErrJSON)
+	errValues    = fmt.Errorf("%w: too many values", ErrJSON)
+	errDuplicate = fmt.Errorf("%w: duplicate member name", ErrJSON)
+	errFolded    = fmt.Errorf("%w: name differs from a registered one by case only", ErrJSON)
+	errString    = fmt.Errorf("%w: string", ErrJSON)
+	errNumber    = fmt.Errorf("%w: number", ErrJSON)
+)
+
+// Object is a JSON object that was read strictly (RFC 8259, RFC 7493): valid
+// UTF-8 without lone surrogates, unique member names at every level also when
+// escaped, nothing behind it. Names are exact and case-sensitive; values are
+// decoded when they are first asked for. It is immutable and safe for
+// concurrent use.
+type Object struct {
+	text    string
+	members []member
+	boxes   []atomic.Pointer[any] // values decoded so far, by index of members
+}
+
+type member struct {
+	name    string
+	raw     string // the value's text, without white space around it
+	escaped bool   // a string value with escapes in it
+}
+
+// ParseObject reads text as one JSON object.
+func ParseObject(text string, lim Limits) (*Object, error) {
+	var s scanner
+	members, err := s.object(text, lim, nil)
+	if err != nil {
+		return nil, err
+	}
+	return newObject(text, members), nil
+}
+
+func newObject(text string, members []member) *Object {
+	return &Object{text: text, members: members, boxes: make([]atomic.Pointer[any], len(members))}
+}
+
+// JSON is the text that the object was read from.
+func (o *Object) JSON() string { return o.text }
+
+// Names are the member names, in the order of the text.
+func (o *Object) Names() []string {
+	names := make([]string, len(o.members))
+	for i := range o.members {
+		names[i] = o.members[i].name
+	}
+	return names
+}
+
+func (o *Object) find(name string) int {
+	for i := range o.members {
+		if o.members[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Has reports whether the object has a member of that name, null included.
+func (o *Object) Has(name string) bool { return o.find(name) >= 0 }
+
+// Raw is the exact text of a member's value.
+func (o *Object) Raw(name string) (string, bool) {
+	if i := o.find(name); i >= 0 {
+		return o.members[i].raw, true
+	}
+	return "", false
+}
+
+// Text is the value of a member that is a string; false for any other.
+func (o *Object) Text(name string) (string, bool) {
+	if i := o.find(name); i >= 0 {
+		return o.members[i].text()
+	}
+	return "", false
+}
+
+// Strings is the value of a member that is a string, as a list of one, or an
+// array of strings; nil if there is no such member, false if it is anything else.
+func (o *Object) Strings(name string) ([]string, bool) {
+	i := o.find(name)
+	if i < 0 {
+		return nil, true
+	}
+	if s, ok := o.members[i].text(); ok {
+		return []string{s}, true
+	}
+	raw := o.members[i].raw
+	if raw[0] != '[' {
+		return nil, false
+	}
+	list := make([]string, 0, 1+strings.Count(raw, ","))
+	p := scanner{s: raw, i: 1}
+	for {
+		p.space()
+		if p.next(']') {
+			return list, true
+		}
+		start := p.i
+		escaped, err := p.str()
+		if err != nil {
+			return nil, false // the text is valid, so this element is no string
+		}
+		e := member{raw: raw[start:p.i], escaped: escaped}
+		s, _ := e.text()
+		list = append(list, s)
+		p.space()
+		p.next(',')
+	}
+}
+
+func (m *member) text() (string, bool) {
+	if m.raw[0] != '"' {
+		return "", false
+	}
+	if !m.escaped {
+		return m.raw[1 : len(m.raw)-1], true
+	}
+	return unescape(m.raw), true
+}
+
+// Get is a member's value: string, bool, json.Number with the exact text, nil,
+// []any or map[string]any. The value is shared: read-only.
+func (o *Object) Get(name string) (any, bool) {
+	i := o.find(name)
+	if i < 0 {
+		return nil, false
+	}
+	if box := o.boxes[i].Load(); box != nil {
+		return *box, true
+	}
+	v := o.members[i].decode()
+	o.boxes[i].Store(&v)
+	return v, true
+}
+
+func (m *member) decode() any {
+	switch m.raw[0] {
+	case '"':
+		s, _ := m.text()
+		return s
+	case 't':
+		return true
+	case 'f':
+		return false
+	case 'n':
+		return nil
+	case '{', '[':
+		return decodeNested(m.raw)
+	}
+	return json.Number(m.raw)
+}
+
+// decodeNested reads what the scanner has accepted: names are unique and the
+// text is valid, so encoding/json sees no case that readers disagree about.
+func decodeNested(raw string) any {
+	var v any
+	d := json.NewDecoder(strings.NewReader(raw))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return nil // unreachable after the scan; nil satisfies no rule
+	}
+	return v
+}
+
+func unescape(quoted string) string {
+	var s string
+	if json.Unmarshal([]byte(quoted), &s) != nil {
+		return "" // unreachable after the scan
+	}
+	return s
+}
+
+// scanner checks JSON text in one pass and notes where the top-level members are.
+type scanner struct {
+	s      string
+	i      int
+	values int
+	lim    Limits
+	names  []string // names in the objects that are open, outermost first
+	loose  bool     // names below the top level may repeat: the reader of each part decides
+}
+
+func (p *scanner) object(text string, lim Limits, into []member) ([]member, error) {
+	if len(text) > lim.Bytes {
+		return nil, errTooLarge
+	}
+	*p = scanner{s: text, lim: lim, names: p.names[:0], loose: p.loose}
+	p.space()
+	if p.i >= len(p.s) || p.s[p.i] != '{' {
+		return nil, errNotObject
+	}
+	members, err := p.members(1, into, true)
+	if err != nil {
+		return nil, err
+	}
+	p.space()
+	if p.i != len(p.s) {
+		return nil, errTrailing
+	}
+	return members, nil
+}
+
+// members reads an object, and keeps its members where they are wanted.
+func (p *scanner) members(depth int, into []member, keep bool) ([]member, error) {
+	if depth > p.lim.Depth {
+		return nil, errDepth
+	}
+	p.i++ // {
+	p.space()
+	if p.next('}') {
+		return into, nil
+	}
+	base := len(p.names)
+	var seen map[string]struct{}
+	for {
+		start := p.i
+		escaped, err := p.str()
+		if err != nil {
+			return nil, err
+		}
+		name := p.s[start+1 : p.i-1]
+		if escaped {
+			name = unescape(p.s[start:p.i])
+		}
+		if keep || !p.loose {
+			if seen, err = p.unique(seen, base, name); err != nil {
+				return nil, err
+			}
+		}
+		if keep && p.folds(name) {
+			return nil, errFolded
+		}
+		p.space()
+		if !p.next(':') {
+			return nil, errSyntax
+		}
+		p.space()
+		start = p.i
+		if escaped, err = p.value(depth); err != nil {
+			return nil, err
+		}
+		if keep {
+			into = append(into, member{name: name, raw: p.s[start:p.i], escaped: escaped})
+		}
+		p.space()
+		if p.next(',') {
+			p.space()
+			continue
+		}
+		if p.next('}') {
+			p.names = p.names[:base]
+			return into, nil
+		}
+		return nil, errSyntax
+	}
+}
+
+// unique notes a name and refuses a second one. A few names are compared one by
+// one; many go into a set, so that a hostile object costs linear time.
+func (p *scanner) unique(seen map[string]struct{}, base int, name string) (map[string]struct{}, error) {
+	const few = 24
+	open := p.names[base:]
+	switch {
+	case seen != nil:
+		if _, dup := seen[name]; dup {
+			return nil, errDuplicate
+		}
+		seen[name] = struct{}{}
+	case len(open) < few:
+		for _, other := range open {
+			if other == name {
+				return nil, errDuplicate
+			}
+		}
+	default:
+		seen = make(map[string]struct{}, 4*few)
+		for _, other := range open {
+			seen[other] = struct{}{}
+		}
+		if _, dup := seen[name]; dup {
+			return nil, errDuplicate
+		}
+		seen[name] = struct{}{}
+	}
+	p.names = append(p.names, name)
+	return seen, nil
+}
+
+// folds reports whether a name equals a reserved one by case folding only. Names
+// of lower-case ASCII, nearly all, are answered without a comparison.
+func (p *scanner) folds(name string) bool {
+	suspect := false
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			suspect = true
+			break
+		}
+	}
+	if !suspect {
+		return false
+	}
+	for _, r := range p.lim.Reserved {
+		if name == r {
+			return false
+		}
+	}
+	for _, r := range p.lim.Reserved {
+		if strings.EqualFold(name, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// value reads any value; it reports whether that was a string with escapes.
+func (p *scanner) value(depth int) (escaped bool, err error) {
+	if p.values++; p.values > p.lim.Values {
+		return false, errValues
+	}
+	if p.i >= len(p.s) {
+		return false, errSyntax
+	}
+	switch c := p.s[p.i]; {
+	case c == '"':
+		return p.str()
+	case c == '{':
+		_, err = p.members(depth+1, nil, false)
+		return false, err
+	case c == '[':
+		return false, p.array(depth+1, nil)
+	case c == '-' || '0' <= c && c <= '9':
+		return false, p.number()
+	case c == 't':
+		return false, p.literal("true")
+	case c == 'f':
+		return false, p.literal("false")
+	case c == 'n':
+		return false, p.literal("null")
+	}
+	return false, errSyntax
+}
+
+// array reads an array and hands each element's text to each, where that is wanted.
+func (p *scanner) array(depth int, each func(raw string) error) error {
+	if depth > p.lim.Depth {
+		return errDepth
+	}
+	p.i++ // [
+	p.space()
+	if p.next(']') {
+		return nil
+	}
+	for {
+		start := p.i
+		if _, err := p.value(depth); err != nil {
+			return err
+		}
+		if each != nil {
+			if err := each(p.s[start:p.i]); err != nil {
+				return err
+			}
+		}
+		p.space()
+		if p.next(',') {
+			p.space()
+			continue
+		}
+		if p.next(']') {
+			return nil
+		}
+		return errSyntax
+	}
+}
+
+// plain marks the bytes that stand for themselves in a string.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+func (p *scanner) str() (escaped bool, err error) {
+	if p.i >= len(p.s) || p.s[p.i] != '"' {
+		return false, errSyntax
+	}
+	s, i := p.s, p.i+1
+	for i < len(s) {
+		c := s[i]
+		switch {
+		case plain[c]:
+			i++
+		case c == '"':
+			p.i = i + 1
+			return escaped, nil
+		case c == '\\':
+			n := escape(s[i:])
+			if n == 0 {
+				return false, errString
+			}
+			escaped = true
+			i += n
+		case c < utf8.RuneSelf: // a control character
+			return false, errString
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				return false, errString
+			}
+			i += n
+		}
+	}
+	return false, errString
+}
+
+// escape is the length of the escape sequence that s starts with; 0 if it is
+// none. A surrogate counts only with its other half (RFC 7493 section 2.1).
+func escape(s string) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		u, ok := hex4(s[2:])
+		switch {
+		case !ok || 0xDC00 <= u && u <= 0xDFFF:
+			return 0
+		case u < 0xD800 || u > 0xDFFF:
+			return 6
+		}
+		if len(s) < 8 || s[6] != '\\' || s[7] != 'u' {
+			return 0
+		}
+		if low, ok := hex4(s[8:]); ok && 0xDC00 <= low && low <= 0xDFFF {
+			return 12
+		}
+	}
+	return 0
+}
+
+func hex4(s string) (u rune, ok bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	for i := range 4 {
+		c := s[i]
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		u = u<<4 | rune(c)
+	}
+	return u, true
+}
+
+func (p *scanner) number() error {
+	p.next('-')
+	switch {
+	case p.next('0'):
+	case p.digits():
+	default:
+		return errNumber
+	}
+	if p.next('.') && !p.digits() {
+		return errNumber
+	}
+	if p.next('e') || p.next('E') {
+		if !p.next('+') {
+			p.next('-')
+		}
+		if !p.digits() {
+			return errNumber
+		}
+	}
+	return nil
+}
+
+func (p *scanner) digits() bool {
+	start := p.i
+	for p.i < len(p.s) && '0' <= p.s[p.i] && p.s[p.i] <= '9' {
+		p.i++
+	}
+	return p.i > start
+}
+
+func (p *scanner) literal(word string) error {
+	if !strings.HasPrefix(p.s[p.i:], word) {
+		return errSyntax
+	}
+	p.i += len(word)
+	return nil
+}
+
+func (p *scanner) next(c byte) bool {
+	if p.i < len(p.s) && p.s[p.i] == c {
+		p.i++
+		return true
+	}
+	return false
+}
+
+func (p *scanner) space() {
+	for p.i < len(p.s) {
+		switch p.s[p.i] {
+		case ' ', '\t', '\n', '\r':
+			p.i++
+		default:
+			return
+		}
+	}
+}

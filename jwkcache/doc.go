@@ -1,0 +1,25 @@
+// Package jwkcache holds the public keys of a token issuer: found by URL, by
+// discovery, in a file or in bytes, looked up without a lock, and fetched again
+// when they age or when a token names a key that is not there.
+//
+//	keys, err := jwkcache.New(jwkcache.Config{Issuer: "https://idp.example.com/"})
+//	found, err := keys.Keys(ctx, kid, "RS256")
+//
+// A *Cache is a jwtvalidate.KeySource. New opens no connection: the first lookup
+// fetches. A lookup never waits while its key is at hand and fresh; a set that
+// has aged is served while one refresh runs behind it. Whoever waits for a fetch
+// waits on the own context; the fetch goes on for the others. Nothing runs while
+// nobody asks.
+//
+// # Trust
+//
+// https only, one host, no redirect to another, bounded time, size and number of
+// keys. Discovery takes only metadata whose issuer equals the one configured. A
+// set is replaced whole: a key that left it is gone with the next fetch. Keys
+// that are private, symmetric, too small, or meant for something else than
+// verifying signatures are skipped; they spoil no other. An answer without any
+// usable key is a failed fetch, and the keys at hand stay, up to MaxStale.
+//
+// What is not checked: who may sign what. A key is found by id and algorithm;
+// that it is this issuer's is the reason why a Cache serves one issuer only.
+package jwkcache

@@ -1,0 +1,79 @@
+package jwtvalidate
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// challenges holds the WWW-Authenticate values of a validator, by error code, so
+// that a refusal formats nothing (RFC 6750 section 3).
+type challenges map[string]string
+
+func newChallenges(realm, resourceMetadata string) challenges {
+	base := `Bearer realm="` + realm + `"`
+	if resourceMetadata != "" {
+		base += `, resource_metadata="` + resourceMetadata + `"` // RFC 9728 section 5.1
+	}
+	c := challenges{"": base}
+	for _, code := range []string{"invalid_request", "invalid_token"} {
+		c[code] = base + `, error="` + code + `"`
+	}
+	return c
+}
+
+// defaultRealm stands in every challenge whose Config names no realm: RFC 6750
+// section 3 wants at least one parameter behind the scheme.
+const defaultRealm = "api"
+
+var defaultChallenges = newChallenges(defaultRealm, "")
+
+// setHeaders sets what an answer to err carries besides its status.
+func (c challenges) setHeaders(h http.Header, err error) {
+	h.Set("Cache-Control", "no-store")
+	f := failureOf(err)
+	if f.status == http.StatusServiceUnavailable {
+		seconds := (retryAfter(err) + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.Itoa(int(seconds)))
+		return
+	}
+	h.Add("WWW-Authenticate", c[f.code])
+}
+
+// WriteError is the answer to an error of Check: the status of the table in the
+// package comment, and no body. Where no Handler has set them before, it sets
+// Retry-After or a challenge with the realm "api". An error that is not of this
+// package is answered 401 invalid_token; nothing of its text is sent. A nil
+// error writes nothing.
+func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
+	if err == nil {
+		return
+	}
+	h := w.Header()
+	if h.Get("Retry-After") == "" && !hasBearer(h.Values("WWW-Authenticate")) {
+		defaultChallenges.setHeaders(h, err)
+	}
+	w.WriteHeader(failureOf(err).status)
+}
+
+func hasBearer(values []string) bool {
+	for _, v := range values {
+		if scheme, _, _ := strings.Cut(v, " "); strings.EqualFold(scheme, "Bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+// quotable holds a text to the characters that may stand in a quoted parameter
+// without escapes (RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E).
+func quotable(field, text string) error {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < 0x20 || c > 0x7E || c == '"' || c == '\\' {
+			return errors.New("jwtvalidate: " + field + `: only printable ASCII without " and \`)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package jwtvalidate
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
+)
+
+// Claims are the claims of a verified token (RFC 7519 section 4). They are
+// immutable and safe for concurrent use. Printing them, or encoding them as
+// JSON, shows no claim: what is wanted is asked for by name.
+type Claims struct {
+	object    *jose.Object
+	issuer    string
+	subject   string
+	id        string
+	audience  []string
+	expiry    time.Time
+	notBefore time.Time // zero: absent
+	issued    time.Time // zero: absent
+}
+
+// Issuer is iss: the URL of the policy that accepted the token.
+func (c *Claims) Issuer() string { return c.issuer }
+
+// Subject is sub, empty if absent.
+func (c *Claims) Subject() string { return c.subject }
+
+// ID is jti, empty if absent.
+func (c *Claims) ID() string { return c.id }
+
+// Audience is aud as a list, nil if absent. It is shared: read-only.
+func (c *Claims) Audience() []string { return c.audience }
+
+// Expiry is exp.
+func (c *Claims) Expiry() time.Time { return c.expiry }
+
+// NotBefore is nbf, the zero time if absent.
+func (c *Claims) NotBefore() time.Time { return c.notBefore }
+
+// IssuedAt is iat, the zero time if absent.
+func (c *Claims) IssuedAt() time.Time { return c.issued }
+
+// Get is any claim by its exact name: string, bool, json.Number with the exact
+// text (exp, nbf and iat too), nil, []any or map[string]any. The value is shared:
+// read-only. False if the token has no such claim.
+func (c *Claims) Get(name string) (any, bool) { return c.object.Get(name) }
+
+// Format prints no claim, whatever the verb.
+func (c Claims) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("jwtvalidate.Claims")) }
+
+// MarshalJSON shows no claim; Decode and Get do.
+func (c Claims) MarshalJSON() ([]byte, error) { return []byte(`"jwtvalidate.Claims"`), nil }
+
+// registered are the names that this library reads. A claim whose name differs
+// from one of them by case only is refused.
+var registered = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "client_id", "azp", "act", "may_act",
+	"auth_time", "acr", "amr", "nonce", "events", "sid", "authorization_details",
+}
+
+var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: registered}
+
+// newClaims types the registered claims. A claim of the wrong JSON type makes
+// the token malformed: no reader may take it for absent.
+func newClaims(o *jose.Object, issuer string) (*Claims, error) {
+	c := &Claims{object: o, issuer: issuer}
+	ok := true
+	text := func(name string) string {
+		s, isText := o.Text(name)
+		ok = ok && (isText || !o.Has(name))
+		return s
+	}
+	date := func(name string) time.Time {
+		raw, has := o.Raw(name)
+		if !has {
+			return time.Time{}
+		}
+		t, valid := numericDate(raw)
+		ok = ok && valid
+		return t
+	}
+	c.subject, c.id = text("sub"), text("jti")
+	c.expiry, c.notBefore, c.issued = date("exp"), date("nbf"), date("iat")
+	var audOK bool
+	c.audience, audOK = o.Strings("aud")
+	if !ok || !audOK {
+		return nil, ErrMalformed
+	}
+	return c, nil
+}
+
+// The years 1 and 9999: what time.Time and RFC 3339 can say.
+const (
+	minDate = -62135596799 // the first second is time.Time's zero
+	maxDate = 253402300799
+)
+
+// numericDate reads a NumericDate (RFC 7519 section 2): a JSON number of seconds,
+// which may have a fraction or an exponent. It is read exactly, to the nanosecond.
+func numericDate(raw string) (time.Time, bool) {
+	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
+		return time.Unix(n, 0), n >= minDate && n <= maxDate
+	}
+	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
+		return time.Time{}, false
+	}
+	// Bounded before big numbers are made: more digits or a larger exponent
+	// than these name no date.
+	if len(raw) > 64 {
+		return time.Time{}, false
+	}
+	if i := strings.IndexAny(raw, "eE"); i >= 0 {
+		if e, err := strconv.Atoi(raw[i+1:]); err != nil || e < -64 || e > 64 {
+			return time.Time{}, false
+		}
+	}
+	r, ok := new(big.Rat).SetString(raw)
+	if !ok {
+		return time.Time{}, false
+	}
+	nanos := new(big.Int).Mul(r.Num(), big.NewInt(int64(time.Second)))
+	nanos.Div(nanos, r.Denom())
+	sec, nsec := new(big.Int).DivMod(nanos, big.NewInt(int64(time.Second)), new(big.Int))
+	if !sec.IsInt64() || sec.Int64() < minDate || sec.Int64() > maxDate {
+		return time.Time{}, false
+	}
+	return time.Unix(sec.Int64(), nsec.Int64()), true
+}

@@ -1,0 +1,351 @@
+package jwtvalidate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
+)
+
+// Config makes a Validator. It is plain data: New copies what it needs.
+type Config struct {
+	// Issuers are the policies, chosen by the token's iss. Required.
+	Issuers []Issuer
+
+	// Optional lets a request without any credential through Handler, without
+	// claims. A bad credential is refused all the same, and so is one that
+	// cannot be checked for lack of keys. Check still answers ErrNoToken.
+	Optional bool
+
+	// Leeway is how far the issuer's clock may differ from ours, for exp, nbf
+	// and iat. Zero: 10 s. NoLeeway: none. More than a minute is an error.
+	Leeway time.Duration
+
+	// Realm stands in the challenges (RFC 9110 section 11.5). Zero: "api".
+	Realm string
+
+	// ResourceMetadata is the URL of this resource's metadata, sent in the
+	// challenges (RFC 9728 section 5.1). Zero: not sent.
+	ResourceMetadata string
+
+	// OnError writes the answer to a refused request. The challenge,
+	// Retry-After and Cache-Control are set before it runs; it writes status
+	// and body. Nil: WriteError.
+	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger gets refusals at level Debug, and at Warn, at most once a second,
+	// that tokens could not be checked. Nil: silent.
+	Logger *slog.Logger
+
+	// Observe is called once for each decision, synchronously: it must not
+	// block. Its panic changes no decision. Nil: none.
+	Observe func(ctx context.Context, e Event)
+
+	// Now is the clock for exp, nbf and iat. Nil: time.Now.
+	Now func() time.Time
+}
+
+// NoLeeway as Config.Leeway allows no difference between clocks.
+const NoLeeway time.Duration = -1
+
+const (
+	defaultLeeway = 10 * time.Second // FAPI 2.0 section 5.3.2.1
+	maxLeeway     = time.Minute
+)
+
+// Issuer is the policy for the tokens of one issuer. Nothing of one issuer's
+// policy or keys ever serves another's tokens.
+type Issuer struct {
+	// URL must equal the token's iss, byte for byte (RFC 7519 section 4.1.1). Required.
+	URL string
+
+	// Algorithms are the values of alg that are accepted, by registered name:
+	// RS, PS and ES with 256, 384 or 512, EdDSA, Ed25519 (RFC 9864: the same as
+	// EdDSA, but only the names listed here are taken), or HS with 256, 384 or
+	// 512, which need a Secret and allow no others beside them. Required.
+	Algorithms []string
+
+	// Keys are the issuer's keys. Required.
+	Keys KeySource
+
+	// Audiences are this service's names, of which the token must be for at
+	// least one, or for all with AllAudiences. Required.
+	Audiences    []string
+	AllAudiences bool
+
+	// AudienceClaim is the claim that must name the audience, for issuers that
+	// send no aud: Amazon Cognito's access tokens have client_id. Zero: aud.
+	AudienceClaim string
+
+	// Profile is the kind of token that is accepted. Zero: typ absent, JWT, JOSE
+	// or at+jwt, and no claim required but iss, aud and exp.
+	Profile Profile
+
+	// Required are further claims that must be present, neither null nor "".
+	Required []string
+
+	// MaxLifetime bounds exp - iat, and so makes iat required. Zero: unbounded.
+	MaxLifetime time.Duration
+
+	// KeyID says which header members name the key. Zero: KeyIDKid.
+	KeyID KeyIDStrategy
+
+	// Confirm decides whether a request proves the sender that a token with a
+	// cnf claim is bound to (RFC 7800). An error refuses the token, or answers
+	// 503 if it wraps ErrUnavailable. Nil: x5t#S256 is compared with the client
+	// certificate of the connection (RFC 8705 section 3); any other member, such
+	// as the jkt of DPoP, is refused. It does not run for CheckToken, which has
+	// no request and refuses every token with a cnf.
+	Confirm func(r *http.Request, c *Claims) error
+}
+
+// Profile is a kind of token: the values of typ that are accepted, and the
+// claims that must be present.
+type Profile struct {
+	// Types are media types, compared without case and with or without
+	// "application/"; "" stands for an absent typ. Required in an own Profile.
+	Types []string
+	// Required claims must be present, neither null nor "".
+	Required []string
+}
+
+// RFC9068 is the profile for JWT access tokens: typ at+jwt, and the claims of
+// RFC 9068 section 2.2.
+var RFC9068 = Profile{
+	Types:    []string{"at+jwt"},
+	Required: []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"},
+}
+
+// LogoutToken is the profile of OpenID Connect Back-Channel Logout 1.0 section
+// 2.4. That events is the logout event, that nonce is absent and that there is a
+// sub or sid is left to the receiver of the logout.
+var LogoutToken = Profile{
+	Types:    []string{"logout+jwt"},
+	Required: []string{"iss", "aud", "iat", "exp", "jti", "events"},
+}
+
+var defaultTypes = []string{"", "JWT", "JOSE", "at+jwt"}
+
+// KeyIDStrategy says which header members name a token's key. Where the named
+// thumbprint is absent, kid is taken; where there is no kid either, every key
+// that fits the algorithm may be tried.
+type KeyIDStrategy uint8
+
+// The strategies.
+const (
+	KeyIDKid     KeyIDStrategy = iota // kid
+	KeyIDX5T                          // x5t
+	KeyIDX5TS256                      // x5t#S256
+	KeyIDKidX5T                       // kid followed by x5t, without a separator
+)
+
+// policy is an Issuer that was checked and made ready for requests.
+type policy struct {
+	url           string
+	algs          [jose.AlgCount]bool
+	keys          KeySource
+	audiences     map[string]struct{}
+	allAudiences  bool
+	audienceClaim string
+	types         []string // without application/
+	required      []string
+	maxLifetime   time.Duration
+	keyID         KeyIDStrategy
+	confirm       func(*http.Request, *Claims) error
+}
+
+// New makes a Validator. It opens no connection. Everything that is missing or
+// contradictory is reported at once, by field name.
+func New(cfg Config) (*Validator, error) {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("jwtvalidate: "+format, args...))
+	}
+	v := &Validator{
+		policies: make(map[string]*policy, len(cfg.Issuers)),
+		optional: cfg.Optional,
+		leeway:   cfg.Leeway,
+		onError:  cfg.OnError,
+		logger:   cfg.Logger,
+		observe:  cfg.Observe,
+		now:      cfg.Now,
+	}
+	if len(cfg.Issuers) == 0 {
+		bad("Issuers: at least one is required")
+	}
+	for i, issuer := range cfg.Issuers {
+		p, issuerErrs := newPolicy(issuer)
+		for _, err := range issuerErrs {
+			bad("Issuers[%d].%w", i, err)
+		}
+		if _, twice := v.policies[p.url]; twice && p.url != "" {
+			bad("Issuers[%d].URL: stands there twice", i)
+		}
+		v.policies[p.url] = p
+		for a, allowed := range p.algs {
+			v.algs[a] = v.algs[a] || allowed
+		}
+	}
+	switch {
+	case cfg.Leeway == 0:
+		v.leeway = defaultLeeway
+	case cfg.Leeway == NoLeeway:
+		v.leeway = 0
+	case cfg.Leeway < 0 || cfg.Leeway > maxLeeway:
+		bad("Leeway: want NoLeeway or up to %v", maxLeeway)
+	}
+	if err := quotable("Realm", cfg.Realm); err != nil {
+		errs = append(errs, err)
+	}
+	if err := metadataURL(cfg.ResourceMetadata); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	realm := cfg.Realm
+	if realm == "" {
+		realm = defaultRealm
+	}
+	v.challenges = newChallenges(realm, cfg.ResourceMetadata)
+	if v.onError == nil {
+		v.onError = WriteError
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	return v, nil
+}
+
+func metadataURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("jwtvalidate: ResourceMetadata: want an absolute URL")
+	}
+	return quotable("ResourceMetadata", text)
+}
+
+func newPolicy(issuer Issuer) (*policy, []error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	p := &policy{
+		url:           issuer.URL,
+		keys:          issuer.Keys,
+		audiences:     make(map[string]struct{}, len(issuer.Audiences)),
+		allAudiences:  issuer.AllAudiences,
+		audienceClaim: issuer.AudienceClaim,
+		maxLifetime:   issuer.MaxLifetime,
+		keyID:         issuer.KeyID,
+		confirm:       issuer.Confirm,
+	}
+	if issuer.URL == "" || len(issuer.URL) > maxIssuer {
+		bad("URL: required, at most %d bytes", maxIssuer)
+	}
+	symmetric := false
+	for _, name := range issuer.Algorithms {
+		a, known := jose.ParseAlg(name)
+		if !known {
+			bad("Algorithms: %q is not supported", name)
+			continue
+		}
+		p.algs[a] = true
+		symmetric = symmetric || a.Symmetric()
+	}
+	if len(issuer.Algorithms) == 0 {
+		bad("Algorithms: at least one is required")
+	}
+	errs = append(errs, checkKeys(p, symmetric)...)
+
+	if len(issuer.Audiences) == 0 {
+		bad("Audiences: at least one is required")
+	}
+	for _, audience := range issuer.Audiences {
+		if audience == "" {
+			bad("Audiences: an empty one would match nothing")
+		}
+		p.audiences[audience] = struct{}{}
+	}
+	if p.audienceClaim == "" {
+		p.audienceClaim = "aud"
+	}
+	profile := issuer.Profile
+	if len(profile.Types) == 0 {
+		if len(profile.Required) > 0 {
+			bad(`Profile.Types: required; "" stands for an absent typ`)
+		}
+		profile.Types = defaultTypes
+	}
+	for _, typ := range profile.Types {
+		p.types = append(p.types, mediaType(typ))
+	}
+	for _, claim := range append(append([]string(nil), profile.Required...), issuer.Required...) {
+		if claim == "" {
+			bad("Required: a claim without a name")
+		}
+		p.required = append(p.required, claim)
+	}
+	if issuer.MaxLifetime < 0 {
+		bad("MaxLifetime: negative")
+	}
+	if issuer.KeyID > KeyIDKidX5T {
+		bad("KeyID: unknown strategy %d", issuer.KeyID)
+	}
+	return p, errs
+}
+
+// maxIssuer bounds an issuer's URL in bytes.
+const maxIssuer = 512
+
+// checkKeys binds the source of keys to the algorithms: an HS* key is only ever
+// one that the application made with Secret, and it serves nothing else.
+func checkKeys(p *policy, symmetric bool) []error {
+	if p.keys == nil {
+		return []error{errors.New("Keys: required")}
+	}
+	var errs []error
+	secret, isSecret := p.keys.(*secretSource)
+	static, isStatic := p.keys.(*staticSource)
+	usable := false
+	for a := jose.Alg(1); a < jose.AlgCount; a++ {
+		if !p.algs[a] {
+			continue
+		}
+		switch {
+		case a.Symmetric() && !isSecret:
+			errs = append(errs, fmt.Errorf("Keys: %s needs a Secret", a))
+		case !a.Symmetric() && isSecret:
+			errs = append(errs, fmt.Errorf("Algorithms: %s cannot be verified with a Secret", a))
+		case a.Symmetric():
+			if err := jose.CheckKey(a, secret.keys[0]); err != nil {
+				errs = append(errs, fmt.Errorf("Keys: %w", err))
+			}
+		case symmetric:
+			errs = append(errs, fmt.Errorf("Algorithms: %s beside HS*", a))
+		}
+		usable = usable || isStatic && len(static[a]) > 0
+	}
+	if isStatic && !usable && len(errs) == 0 {
+		errs = append(errs, errors.New("Keys: none of the static keys fits one of Algorithms"))
+	}
+	return errs
+}
+
+// mediaType is the form in which values of typ are compared, without case: a
+// value without a slash is read as if application/ stood before it (RFC 7515
+// section 4.1.9).
+func mediaType(typ string) string {
+	const prefix = "application/"
+	if len(typ) >= len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
+		return typ[len(prefix):]
+	}
+	return typ
+}

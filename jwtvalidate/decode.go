@@ -1,0 +1,146 @@
+package jwtvalidate
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+)
+
+// Decode reads the claims into a T, as encoding/json does, but with exact names:
+// a claim whose name differs from a field's by case only is left out, at every
+// level, so that ROLE never fills role. Numbers in fields of type any are
+// json.Number. The error names the field that did not fit and no value.
+func Decode[T any](c *Claims) (T, error) {
+	var v, zero T
+	text, err := exactJSON(c, reflect.TypeFor[T]())
+	if err != nil {
+		return zero, err
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		var fit *json.UnmarshalTypeError
+		if errors.As(err, &fit) {
+			return zero, fmt.Errorf("jwtvalidate: decode: %q does not fit %s", fit.Field, fit.Type)
+		}
+		return zero, errors.New("jwtvalidate: decode: a claim does not fit its field")
+	}
+	return v, nil
+}
+
+// exactJSON is the payload, without the members that encoding/json would match
+// to a field of t by case folding.
+func exactJSON(c *Claims, t reflect.Type) (string, error) {
+	members := make(map[string]any)
+	for _, name := range c.object.Names() {
+		members[name], _ = c.object.Get(name)
+	}
+	pruned, changed := prune(members, t)
+	if !changed {
+		return c.object.JSON(), nil
+	}
+	text, err := json.Marshal(pruned)
+	if err != nil {
+		return "", fmt.Errorf("jwtvalidate: decode: %w", err)
+	}
+	return string(text), nil
+}
+
+var (
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// prune returns v without folded names for t; what it changes, it copies, since
+// claims are shared.
+func prune(v any, t reflect.Type) (any, bool) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if p := reflect.PointerTo(t); p.Implements(jsonUnmarshaler) || p.Implements(textUnmarshaler) {
+		return v, false // it reads the text itself
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return pruneMap(v, t)
+	case []any:
+		if k := t.Kind(); k != reflect.Slice && k != reflect.Array {
+			return v, false
+		}
+		out, changed := make([]any, len(v)), false
+		for i, e := range v {
+			var c bool
+			out[i], c = prune(e, t.Elem())
+			changed = changed || c
+		}
+		return out, changed
+	}
+	return v, false
+}
+
+func pruneMap(m map[string]any, t reflect.Type) (any, bool) {
+	typeOf := func(string) reflect.Type { return nil }
+	folds := func(string) bool { return false }
+	switch t.Kind() {
+	case reflect.Map:
+		typeOf = func(string) reflect.Type { return t.Elem() }
+	case reflect.Struct:
+		fields := make(map[string]reflect.Type)
+		jsonFields(t, fields, 0)
+		typeOf = func(name string) reflect.Type { return fields[name] }
+		folds = func(name string) bool {
+			if fields[name] != nil {
+				return false
+			}
+			for field := range fields {
+				if strings.EqualFold(field, name) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	out, changed := maps.Clone(m), false
+	for name, v := range m {
+		if folds(name) {
+			delete(out, name)
+			changed = true
+		} else if ft := typeOf(name); ft != nil {
+			p, c := prune(v, ft)
+			out[name] = p
+			changed = changed || c
+		}
+	}
+	return out, changed
+}
+
+// jsonFields collects the names under which encoding/json fills t.
+func jsonFields(t reflect.Type, into map[string]reflect.Type, depth int) {
+	const maxEmbedded = 8 // a type may embed itself by pointer
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		switch embedded := f.Type; {
+		case tag == "-":
+		case f.Anonymous && name == "":
+			if embedded.Kind() == reflect.Pointer {
+				embedded = embedded.Elem()
+			}
+			if embedded.Kind() == reflect.Struct && depth < maxEmbedded {
+				jsonFields(embedded, into, depth+1)
+			} else if f.IsExported() {
+				into[f.Name] = f.Type
+			}
+		case !f.IsExported():
+		case name == "":
+			into[f.Name] = f.Type
+		default:
+			into[name] = f.Type
+		}
+	}
+}

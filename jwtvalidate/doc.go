@@ -1,0 +1,51 @@
+// Package jwtvalidate is net/http middleware that answers two questions about a
+// request: is its token good, and is it meant for this service. Only requests
+// with a good token reach the handler behind it.
+//
+//	keys, err := jwkcache.New(jwkcache.Config{Issuer: "https://idp.example.com/"})
+//	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{{
+//		URL:        "https://idp.example.com/",
+//		Algorithms: []string{"RS256"},
+//		Keys:       keys,
+//		Audiences:  []string{"https://api.example.com"},
+//	}}})
+//	http.Handle("/orders", v.Handler(orders))
+//
+// # What is checked
+//
+// The credential: one Authorization header with one Bearer token (RFC 6750). The
+// form: strict compact JWS, strict JSON, no crit, no nesting, at most 16 KiB. The
+// issuer: iss equals a configured URL, byte for byte, before anything is fetched.
+// The algorithm: one that this issuer's policy names, bound to the key's type,
+// curve and size. The signature, once, by a key of this issuer. The type: typ is
+// one that the profile allows. The time: exp is required, nbf and iat are held
+// against the clock, with leeway. The audience, the required claims, and cnf: a
+// token that is bound to its sender is refused unless the request proves it.
+//
+// # What is not checked
+//
+// Whether the token was revoked, and what its subject may do: scopes, roles and
+// other claims are for the handler. The header members jwk, jku, x5u and x5c are
+// never looked at. A symmetric key never comes from anywhere but Secret.
+//
+// # Answers
+//
+// Deciding (Check) and answering (WriteError) are apart; Handler does both. All
+// answers have an empty body and Cache-Control: no-store.
+//
+//	error                             status  challenge or header
+//	ErrNoToken                        401     Bearer realm="…"
+//	ErrInvalidRequest                 400     Bearer realm="…", error="invalid_request"
+//	ErrInvalidToken and its family    401     Bearer realm="…", error="invalid_token"
+//	ErrUnavailable                    503     Retry-After: seconds
+//
+// The family of ErrInvalidToken is ErrMalformed, ErrAlgorithm, ErrType,
+// ErrUnknownIssuer, ErrUnknownKey, ErrSignature, ErrExpired, ErrNotYetValid,
+// ErrLifetime, ErrAudience, ErrMissingClaim and ErrConfirmation. Which of them it
+// was is for logs (ReasonOf, Observe) and never for the client.
+//
+// A malformed credential behind the scheme Bearer, or a second one, is a
+// malformed request (400). Another scheme is no credential at all: 401 without
+// error code. 503 has no challenge, since the token may well be good: a client
+// must not throw it away because the issuer's keys could not be had.
+package jwtvalidate

@@ -1,0 +1,127 @@
+package jwtvalidate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Reason says in one word why a request was refused. The set is closed: it is
+// fit for a metric's label.
+type Reason string
+
+// The reasons. Each belongs to the error of the same name.
+const (
+	ReasonNoToken        Reason = "no_token"
+	ReasonInvalidRequest Reason = "invalid_request"
+	ReasonInvalidToken   Reason = "invalid_token"
+	ReasonMalformed      Reason = "malformed"
+	ReasonAlgorithm      Reason = "algorithm"
+	ReasonType           Reason = "type"
+	ReasonUnknownIssuer  Reason = "unknown_issuer"
+	ReasonUnknownKey     Reason = "unknown_key"
+	ReasonSignature      Reason = "signature"
+	ReasonExpired        Reason = "expired"
+	ReasonNotYetValid    Reason = "not_yet_valid"
+	ReasonLifetime       Reason = "lifetime"
+	ReasonAudience       Reason = "audience"
+	ReasonMissingClaim   Reason = "missing_claim"
+	ReasonConfirmation   Reason = "confirmation"
+	ReasonUnavailable    Reason = "unavailable"
+	ReasonOther          Reason = "other" // an error that is not of this package
+)
+
+// failure is an error with its place in the table of answers.
+type failure struct {
+	text   string
+	reason Reason
+	status int
+	code   string // RFC 6750 section 3.1; empty: a challenge without error code
+	parent error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.parent }
+
+// The errors of Check and CheckToken, matched by errors.Is. No error holds any
+// of the token. The package comment has the table of answers.
+var (
+	// ErrNoToken: the request has no credential for this validator.
+	ErrNoToken error = &failure{"jwtvalidate: no token", ReasonNoToken, http.StatusUnauthorized, "", nil}
+	// ErrInvalidRequest: the credential is malformed or stands there twice.
+	ErrInvalidRequest error = &failure{"jwtvalidate: malformed or repeated credentials", ReasonInvalidRequest, http.StatusBadRequest, "invalid_request", nil}
+	// ErrInvalidToken is the family of all errors that say: this token is bad.
+	ErrInvalidToken error = &failure{"jwtvalidate: invalid token", ReasonInvalidToken, http.StatusUnauthorized, "invalid_token", nil}
+
+	// ErrMalformed: not a strict compact JWS with a strict JSON header and payload, or a registered claim of the wrong type.
+	ErrMalformed = badToken("malformed token", ReasonMalformed)
+	// ErrAlgorithm: alg is not one that the issuer's policy allows.
+	ErrAlgorithm = badToken("algorithm not allowed", ReasonAlgorithm)
+	// ErrType: typ is not one that the issuer's profile allows.
+	ErrType = badToken("token type not allowed", ReasonType)
+	// ErrUnknownIssuer: iss is absent or not configured.
+	ErrUnknownIssuer = badToken("unknown issuer", ReasonUnknownIssuer)
+	// ErrUnknownKey: the issuer has no key of that id that fits the algorithm.
+	ErrUnknownKey = badToken("unknown key", ReasonUnknownKey)
+	// ErrSignature: the signature does not verify.
+	ErrSignature = badToken("bad signature", ReasonSignature)
+	// ErrExpired: exp has passed.
+	ErrExpired = badToken("expired", ReasonExpired)
+	// ErrNotYetValid: nbf or iat lies in the future.
+	ErrNotYetValid = badToken("not valid yet", ReasonNotYetValid)
+	// ErrLifetime: exp is further from iat than MaxLifetime.
+	ErrLifetime = badToken("lifetime too long", ReasonLifetime)
+	// ErrAudience: the token is meant for somebody else.
+	ErrAudience = badToken("wrong audience", ReasonAudience)
+	// ErrMissingClaim: a required claim is absent, null or empty.
+	ErrMissingClaim = badToken("missing claim", ReasonMissingClaim)
+	// ErrConfirmation: the token is bound to a key or certificate (cnf, RFC 7800) that the request does not prove.
+	ErrConfirmation = badToken("sender not confirmed", ReasonConfirmation)
+
+	// ErrUnavailable: it could not be told, for lack of keys, whether the token
+	// is good. The client must not throw its token away: 503, no challenge. The
+	// error that a KeySource gave is wrapped beside it, context errors included.
+	ErrUnavailable error = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}
+)
+
+func badToken(text string, reason Reason) error {
+	return &failure{"jwtvalidate: " + text, reason, http.StatusUnauthorized, "invalid_token", ErrInvalidToken}
+}
+
+// ReasonOf is the reason that an error of this package stands for; ReasonOther
+// for any other error, and the empty Reason for nil.
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return ""
+	}
+	return failureOf(err).reason
+}
+
+var unknownFailure = &failure{"jwtvalidate: refused", ReasonOther, http.StatusUnauthorized, "invalid_token", nil}
+
+// failureOf finds the answer to an error. "Could not tell" wins over what it was
+// joined with: a good token must not be thrown away.
+func failureOf(err error) *failure {
+	if errors.Is(err, ErrUnavailable) {
+		return ErrUnavailable.(*failure)
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return unknownFailure
+}
+
+// Bounds of Retry-After, and its value where the error names none.
+const (
+	defaultRetryAfter = 5 * time.Second
+	maxRetryAfter     = time.Hour
+)
+
+func retryAfter(err error) time.Duration {
+	var hint interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &hint) {
+		return defaultRetryAfter
+	}
+	return min(max(hint.RetryAfter(), time.Second), maxRetryAfter)
+}

@@ -1,0 +1,111 @@
+package jwtvalidate
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
+)
+
+// KeySource finds the keys of one issuer. kid is the key id that the issuer's
+// KeyIDStrategy made of the header, empty if the token names none; alg is the
+// registered name of an algorithm that the policy allows.
+//
+// No keys and a nil error say: there is no such key (401). Any error says: could
+// not tell (503); it may have RetryAfter() time.Duration. The keys are
+// *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey; others never verify
+// anything. The slice is shared and read-only; at most 8 of its keys are tried.
+// A *jwkcache.Cache is a KeySource.
+type KeySource interface {
+	Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, error)
+}
+
+// maxTried bounds the signature checks that one token can cause.
+const maxTried = 8
+
+// secretSource is the one source of HS* keys. Its type is the proof that the
+// application itself made the key.
+type secretSource struct{ keys []crypto.PublicKey }
+
+func (s *secretSource) Keys(context.Context, string, string) ([]crypto.PublicKey, error) {
+	return s.keys, nil
+}
+
+// Format keeps fmt from walking into the key.
+func (s *secretSource) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("secret")) }
+
+// Secret is the KeySource of HS256, HS384 and HS512: one key that the issuer and
+// this service share, at least as long as the hash (RFC 7518 section 3.2; New
+// checks it against Algorithms). The bytes are copied and never shown. A text
+// that holds a public key or a JWK is refused: it would be no secret.
+func Secret(b []byte) (KeySource, error) {
+	trimmed := bytes.TrimSpace(b)
+	if block, _ := pem.Decode(trimmed); block != nil || bytes.HasPrefix(trimmed, []byte("-----BEGIN")) {
+		return nil, errors.New("jwtvalidate: Secret: this is PEM, not a secret")
+	}
+	if bytes.HasPrefix(trimmed, []byte("ssh-")) || isPublicDER(b) {
+		return nil, errors.New("jwtvalidate: Secret: this is a public key or certificate, not a secret")
+	}
+	if o, err := jose.ParseObject(string(trimmed), jose.DefaultLimits); err == nil && (o.Has("kty") || o.Has("keys")) {
+		return nil, errors.New("jwtvalidate: Secret: this is a JWK; decode its k member")
+	}
+	secret, err := jose.NewSecret(b)
+	if err != nil {
+		return nil, fmt.Errorf("jwtvalidate: Secret: %w", err)
+	}
+	return &secretSource{keys: []crypto.PublicKey{secret}}, nil
+}
+
+// isPublicDER reports whether b is what everybody may know: the RS256 public key
+// used as an HS256 secret is the oldest attack on JWTs.
+func isPublicDER(b []byte) bool {
+	if _, err := x509.ParsePKIXPublicKey(b); err == nil {
+		return true
+	}
+	if _, err := x509.ParsePKCS1PublicKey(b); err == nil {
+		return true
+	}
+	_, err := x509.ParseCertificate(b)
+	return err == nil
+}
+
+// staticSource is a fixed set of keys, without ids.
+type staticSource [jose.AlgCount][]crypto.PublicKey
+
+func (s *staticSource) Keys(_ context.Context, _, alg string) ([]crypto.PublicKey, error) {
+	a, _ := jose.ParseAlg(alg)
+	return s[a], nil
+}
+
+// StaticKeys is a KeySource of fixed public keys: *rsa.PublicKey,
+// *ecdsa.PublicKey or ed25519.PublicKey, at most 8. The token's kid is not
+// looked at; each key that fits the algorithm is tried. For keys that change,
+// and for JWK sets, use jwkcache.
+func StaticKeys(keys ...crypto.PublicKey) (KeySource, error) {
+	if len(keys) == 0 || len(keys) > maxTried {
+		return nil, fmt.Errorf("jwtvalidate: StaticKeys: want 1 to %d keys, got %d", maxTried, len(keys))
+	}
+	s := new(staticSource)
+	var errs []error
+	for i, key := range keys {
+		fits := false
+		for a := jose.Alg(1); a < jose.AlgCount; a++ {
+			if !a.Symmetric() && jose.CheckKey(a, key) == nil {
+				s[a] = append(s[a], key)
+				fits = true
+			}
+		}
+		if !fits {
+			errs = append(errs, fmt.Errorf("jwtvalidate: StaticKeys: key %d (%T) fits no algorithm", i, key))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}

@@ -1,0 +1,71 @@
+package jwtvalidate
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// Kind is the outcome that an Event tells of.
+type Kind string
+
+// The kinds.
+const (
+	KindAccepted    Kind = "accepted"
+	KindRefused     Kind = "refused"     // no token, or a bad one
+	KindUnavailable Kind = "unavailable" // could not tell
+)
+
+// Event is one decision. It holds nothing of the token but the configured issuer
+// that it named; only a Kind of KindAccepted says that the token was good.
+type Event struct {
+	Kind     Kind
+	Reason   Reason        // empty when accepted
+	Issuer   string        // URL of the policy that was chosen; empty if none was
+	Duration time.Duration // of the whole decision
+	Err      error         // what Check returned
+}
+
+// report tells Observe and Logger of a decision. Without them, it costs nothing.
+func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err error) {
+	e := Event{Kind: KindAccepted, Reason: ReasonOf(err), Duration: time.Since(start), Err: err}
+	if p != nil {
+		e.Issuer = p.url
+	}
+	switch {
+	case e.Reason == ReasonUnavailable:
+		e.Kind = KindUnavailable
+	case err != nil:
+		e.Kind = KindRefused
+	}
+	v.log(ctx, e)
+	if v.observe != nil {
+		defer func() { _ = recover() }() // a broken counter must not decide who comes in
+		v.observe(ctx, e)
+	}
+}
+
+func (v *Validator) log(ctx context.Context, e Event) {
+	if v.logger == nil {
+		return
+	}
+	switch e.Kind {
+	case KindRefused:
+		v.logger.LogAttrs(ctx, slog.LevelDebug, "token refused",
+			slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer))
+	case KindUnavailable:
+		if v.warned.allow(time.Now()) {
+			v.logger.LogAttrs(ctx, slog.LevelWarn, "tokens cannot be checked",
+				slog.String("issuer", e.Issuer), slog.Any("error", e.Err))
+		}
+	}
+}
+
+// onceASecond lets one caller through each second.
+type onceASecond struct{ next atomic.Int64 }
+
+func (o *onceASecond) allow(now time.Time) bool {
+	next := o.next.Load()
+	return now.UnixNano() >= next && o.next.CompareAndSwap(next, now.Add(time.Second).UnixNano())
+}
