@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,14 +20,18 @@ type Cache struct {
 	source       source
 	snap         atomic.Pointer[snapshot] // nil before the first fetch
 	call         flight.Call[*snapshot]
-	refreshAfter time.Duration
+	refreshAfter time.Duration // zero: the set never ages
 	maxStale     time.Duration
+	store        *store // nil: none
 	logger       *slog.Logger
 	observe      func(context.Context, Event)
 	now          func() time.Time
 
-	mu     sync.Mutex // orders those who would start a fetch for an unknown kid
-	budget budget
+	fetches, failures atomic.Uint64
+	storeError        atomic.Pointer[error]
+
+	mu     sync.Mutex // guards demand; held across no I/O
+	demand demand
 }
 
 // Keys finds the public keys of an id that fit an algorithm, by the algorithm's
@@ -45,20 +50,20 @@ func (c *Cache) Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, 
 	if err != nil {
 		return nil, err
 	}
-	if keys := s.find(kid, a); len(keys) > 0 || s.static {
+	if keys := s.find(kid, a); len(keys) > 0 || s.refresh == 0 {
 		return keys, nil
 	}
-	if s, err = c.refetch(ctx, s, now); err != nil {
+	fresh, err := c.refetch(ctx, kid, s, now)
+	if err != nil {
 		return nil, c.unavailable(ctx, err)
 	}
-	return s.find(kid, a), nil
-}
-
-// Warm makes sure that there are keys, for a service that would rather not start
-// without. It is not needed: the first lookup does the same.
-func (c *Cache) Warm(ctx context.Context) error {
-	_, _, err := c.current(ctx)
-	return err
+	keys := fresh.find(kid, a)
+	if len(keys) == 0 && fresh != s {
+		c.mu.Lock()
+		c.demand.miss(kid, now)
+		c.mu.Unlock()
+	}
+	return keys, nil
 }
 
 // current is the snapshot to serve from: at hand, refreshed behind the caller, or
@@ -68,21 +73,25 @@ func (c *Cache) current(ctx context.Context) (*snapshot, time.Time, error) {
 	s := c.snap.Load()
 	if s != nil {
 		age := now.Sub(s.at)
-		if s.static || age < c.refreshAfter {
+		if s.refresh == 0 || age < s.refresh {
 			return s, now, nil
 		}
-		if age < 2*c.refreshAfter || age < c.maxStale && c.failing(now) {
-			c.call.Go(c.fetch)
+		if age < 2*s.refresh || age < c.maxStale && c.failing(now) {
+			if !c.call.State().Running {
+				c.call.Go(c.fetchOver(s))
+			}
 			return s, now, nil
 		}
 	}
-	// No keys, or keys of an idle service, which may have been withdrawn long ago.
-	fresh, err := c.call.Do(ctx, c.fetch)
-	switch {
-	case err == nil:
+	// No keys, or those of an idle service, which may have been withdrawn long ago.
+	fresh, err := c.call.Do(ctx, c.fetchOver(s))
+	if err == nil {
 		return fresh, now, nil
-	case ctx.Err() == nil && s != nil && c.now().Sub(s.at) < c.maxStale:
-		return s, now, nil
+	}
+	if ctx.Err() == nil {
+		if s = c.snap.Load(); s != nil && c.now().Sub(s.at) < c.maxStale {
+			return s, now, nil
+		}
 	}
 	return nil, now, c.unavailable(ctx, err)
 }
@@ -94,20 +103,6 @@ func (c *Cache) failing(now time.Time) bool {
 	return st.Failures > 0 && now.Sub(st.Next) < c.refreshAfter
 }
 
-// refetch fetches because s lacks a key, if the budget allows, and otherwise
-// joins the fetch that is under way.
-func (c *Cache) refetch(ctx context.Context, s *snapshot, now time.Time) (*snapshot, error) {
-	c.mu.Lock()
-	if c.snap.Load() == s && !c.call.State().Running && c.budget.take(now) && !c.call.Go(c.fetch) {
-		c.budget.giveBack() // a remembered failure forbids it
-	}
-	c.mu.Unlock()
-	if fresh, joined, err := c.call.Join(ctx); joined {
-		return fresh, err
-	}
-	return c.snap.Load(), nil
-}
-
 // unavailable keeps the caller's own error as it is; everything else is ours.
 func (c *Cache) unavailable(ctx context.Context, err error) error {
 	if own := ctx.Err(); own != nil {
@@ -116,25 +111,58 @@ func (c *Cache) unavailable(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// fetchOver is the call that replaces a snapshot. A caller may come when another
+// one has just replaced it: then there is nothing to do.
+func (c *Cache) fetchOver(seen *snapshot) func(context.Context) (*snapshot, error) {
+	return func(ctx context.Context) (*snapshot, error) {
+		if s := c.snap.Load(); s != seen {
+			return s, nil
+		}
+		return c.fetch(ctx, seen)
+	}
+}
+
 // fetch runs detached from every caller, one at a time.
-func (c *Cache) fetch(ctx context.Context) (*snapshot, error) {
+func (c *Cache) fetch(ctx context.Context, before *snapshot) (*snapshot, error) {
 	start := time.Now()
-	s, err := c.source(ctx, c.snap.Load())
+	s, err := c.source(ctx, before)
+	c.fetches.Add(1)
 	e := Event{Duration: time.Since(start), Err: err}
 	if err == nil {
 		c.use(s)
-		e.Keys, e.Skipped = s.usable, s.skipped
+		e.Keys, e.Skipped = len(s.usable), len(s.skipped)
 	} else {
-		c.mu.Lock()
-		c.budget.giveBack() // it told nothing about any key id
-		c.mu.Unlock()
+		c.failures.Add(1)
 	}
+
+	c.mu.Lock()
+	if err == nil {
+		c.demand.fetched()
+	} else {
+		c.demand.giveBack()
+	}
+	c.mu.Unlock()
+
+	c.keep(s, before)
 	c.report(ctx, e)
 	return s, err
 }
 
+// minRefresh is the shortest age that a server can ask for.
+const minRefresh = time.Minute
+
+// use puts a set into service. Its age of refresh is spread by a tenth, so that a
+// fleet that started together does not ask together; a server may shorten it.
 func (c *Cache) use(s *snapshot) {
 	s.at = c.now()
+	s.refresh = 0
+	if c.refreshAfter > 0 {
+		spread := c.refreshAfter / 10
+		s.refresh = c.refreshAfter - spread + rand.N(2*spread+1)
+		if s.lifetime >= 0 {
+			s.refresh = min(s.refresh, max(s.lifetime, minRefresh))
+		}
+	}
 	c.snap.Store(s)
 }
 
@@ -157,31 +185,3 @@ func (c *Cache) backoff(error) flight.Backoff {
 	}
 	return flight.Backoff{Max: 30 * time.Second}
 }
-
-// budget allows one fetch each time span, and saves up to two. It is reserved,
-// never waited for.
-type budget struct {
-	every time.Duration
-	spent int // of burst
-	since time.Time
-}
-
-const burst = 2
-
-func (b *budget) take(now time.Time) bool {
-	if b.spent > 0 {
-		earned := int(now.Sub(b.since) / b.every)
-		b.spent = max(0, b.spent-earned)
-		b.since = b.since.Add(time.Duration(earned) * b.every)
-	}
-	if b.spent == 0 {
-		b.since = now
-	}
-	if b.spent == burst {
-		return false
-	}
-	b.spent++
-	return true
-}
-
-func (b *budget) giveBack() { b.spent = max(0, b.spent-1) }

@@ -21,22 +21,33 @@ type Config struct {
 	// Discovery 1.0 section 4 or RFC 8414 section 3. The issuer in the metadata
 	// must equal this one, byte for byte.
 	Issuer string
-	// File holds a JWK set, one JWK, or public keys and certificates as PEM. It
-	// is read by New and again when it ages, as a URL is.
+	// File holds a JWK set, one JWK, or public keys and certificates as PEM. New
+	// reads it, and lookups read it again within seconds of its change.
 	File string
 	// Set is the same in bytes. It never ages.
 	Set []byte
+	// Decrypt opens what File or Set holds, such as an envelope of a key
+	// management service. Nil: it is taken as it is.
+	Decrypt func([]byte) ([]byte, error)
 
 	// Client lends its Transport; deadline, redirects and cookies are the
-	// cache's own. Nil: a transport of the cache's own. Not together with RootCAs.
+	// cache's own. Nil: a transport of the cache's own. Not together with RootCAs
+	// and PinnedSPKI.
 	Client *http.Client
 	// RootCAs are the authorities for https. Nil: the system's.
 	RootCAs *x509.CertPool
+	// PinnedSPKI are SHA-256 hashes of public keys (SubjectPublicKeyInfo), 32
+	// bytes each; one of them must be in the verified chain of the key server, on
+	// every connection, also through a proxy. ParsePin reads the usual base64.
+	// Nil: no pins.
+	PinnedSPKI [][]byte
 	// InsecureHTTP allows http URLs: whoever is on the path replaces the keys.
 	InsecureHTTP bool
 
-	// RefreshAfter is the age at which keys are fetched again behind the
-	// lookups; at twice that age, the next lookup waits for it. Zero: 15 min.
+	// RefreshAfter is the age at which keys are fetched again behind the lookups,
+	// give or take a tenth. The server's Cache-Control or Expires may shorten it,
+	// to no less than a minute. At twice that age, after an idle time, the next
+	// lookup waits for the fetch. Zero: 15 min.
 	RefreshAfter time.Duration
 	// MaxStale is how long keys serve, from their fetch, while no other fetch
 	// succeeds. Zero: 1 h. At least RefreshAfter.
@@ -51,6 +62,13 @@ type Config struct {
 	MaxBytes int64
 	// MaxKeys bounds the keys of a set. Zero: 256.
 	MaxKeys int
+
+	// Snapshot is a file for the last good set, for a restart while the source is
+	// down. It is written with mode 0600 after each fetch, and used only when the
+	// first fetch has failed, until MaxStale after its own fetch; not if it is a
+	// link, open to others, from the future, of another source, or holds private
+	// keys. Empty: none.
+	Snapshot string
 
 	// Logger gets failed fetches at level Warn, at most one for each fetch. Nil: silent.
 	Logger *slog.Logger
@@ -77,19 +95,22 @@ var ErrUnavailable = errors.New("jwkcache: keys unavailable")
 // New makes a Cache. It opens no connection; of File and Set it reports right
 // away what is wrong with them. Every bad setting is reported at once, by name.
 func New(cfg Config) (*Cache, error) {
+	cfg, errs := withDefaults(cfg)
+	client, err := newClient(cfg, false)
+	if errs = append(errs, err); errors.Join(errs...) != nil {
+		return nil, errors.Join(errs...)
+	}
+	return newCache(cfg, client)
+}
+
+// withDefaults fills in what is zero, and finds what does not fit together.
+func withDefaults(cfg Config) (Config, []error) {
 	var errs []error
 	bad := func(is bool, text string) {
 		if is {
 			errs = append(errs, errors.New("jwkcache: "+text))
 		}
 	}
-	sources := 0
-	for _, given := range []bool{cfg.URL != "", cfg.Issuer != "", cfg.File != "", cfg.Set != nil} {
-		if given {
-			sources++
-		}
-	}
-	bad(sources != 1, "want exactly one of URL, Issuer, File and Set")
 	bad(cfg.RefreshAfter < 0, "RefreshAfter: negative")
 	bad(cfg.MinRefetch < 0, "MinRefetch: negative")
 	bad(cfg.MaxKeys < 0, "MaxKeys: negative")
@@ -103,37 +124,49 @@ func New(cfg Config) (*Cache, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	return cfg, errs
+}
+
+func newClient(cfg Config, guard bool) (*fetch.Client, error) {
 	client, err := fetch.New(fetch.Config{
 		Client:       cfg.Client,
 		RootCAs:      cfg.RootCAs,
+		PinnedSPKI:   cfg.PinnedSPKI,
+		PublicOnly:   guard,
 		InsecureHTTP: cfg.InsecureHTTP,
 		Timeout:      cfg.Timeout,
 		MaxBytes:     cfg.MaxBytes,
 		Now:          cfg.Now,
 	})
 	if err != nil {
-		errs = append(errs, fmt.Errorf("jwkcache: %w", err))
+		return nil, fmt.Errorf("jwkcache: %w", err)
 	}
-	if len(errs) == 0 {
-		err = checkURLs(client, cfg)
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
+	return client, nil
+}
 
+// newCache takes a Config with its defaults.
+func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
+	if err := checkSource(client, cfg); err != nil {
+		return nil, err
+	}
 	c := &Cache{
 		source:       newSource(cfg, client),
 		refreshAfter: cfg.RefreshAfter,
 		maxStale:     cfg.MaxStale,
-		budget:       budget{every: cfg.MinRefetch},
+		demand:       demand{every: cfg.MinRefetch},
 		logger:       cfg.Logger,
 		observe:      cfg.Observe,
 		now:          cfg.Now,
 	}
 	c.call = flight.Call[*snapshot]{Timeout: cfg.Timeout, Backoff: c.backoff, Now: cfg.Now}
+	switch {
+	case cfg.Snapshot != "":
+		c.store = &store{cfg.Snapshot, cfg.URL + cfg.Issuer, cfg.MaxBytes, cfg.MaxKeys}
+	case cfg.File != "":
+		c.refreshAfter = min(cfg.RefreshAfter, fileRefresh)
+	case cfg.Set != nil:
+		c.refreshAfter = 0
+	}
 	if cfg.File == "" && cfg.Set == nil {
 		return c, nil
 	}
@@ -145,18 +178,35 @@ func New(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// checkURLs finds a mistyped URL when the service starts, not at its first request.
-func checkURLs(client *fetch.Client, cfg Config) error {
+// checkSource finds a mistyped source when the service starts, not at its first
+// request.
+func checkSource(client *fetch.Client, cfg Config) error {
+	sources := 0
+	for _, given := range []bool{cfg.URL != "", cfg.Issuer != "", cfg.File != "", cfg.Set != nil} {
+		if given {
+			sources++
+		}
+	}
+	local := cfg.File != "" || cfg.Set != nil
 	var err error
 	switch {
+	case sources != 1:
+		err = errors.New("want exactly one of URL, Issuer, File and Set")
+	case local && cfg.Snapshot != "":
+		err = errors.New("Snapshot: only with URL or Issuer")
+	case !local && cfg.Decrypt != nil:
+		err = errors.New("Decrypt: only with File or Set")
 	case cfg.URL != "":
 		if err = client.CheckURL(cfg.URL); err != nil {
-			return fmt.Errorf("jwkcache: URL: %w", err)
+			err = fmt.Errorf("URL: %w", err)
 		}
 	case cfg.Issuer != "":
 		if err = client.CheckIssuer(cfg.Issuer); err != nil {
-			return fmt.Errorf("jwkcache: Issuer: %w", err)
+			err = fmt.Errorf("Issuer: %w", err)
 		}
+	}
+	if err != nil {
+		return fmt.Errorf("jwkcache: %w", err)
 	}
 	return nil
 }
@@ -167,4 +217,14 @@ func orElse[T comparable](v, zero T) T {
 		return zero
 	}
 	return v
+}
+
+// ParsePin reads a pin for Config.PinnedSPKI: base64 of a SHA-256 hash, in either
+// alphabet, with padding or without.
+func ParsePin(text string) ([]byte, error) {
+	pin, err := fetch.ParsePin(text)
+	if err != nil {
+		return nil, fmt.Errorf("jwkcache: %w", err)
+	}
+	return pin, nil
 }

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
@@ -15,13 +17,25 @@ type snapshot struct {
 	withAlg [jose.AlgCount][]crypto.PublicKey // for tokens that name no key
 
 	byThumbprint map[string]crypto.PublicKey
-	usable       int
-	skipped      int
+	usable       []usedKey
+	skipped      []KeyStatus
+	generation   uint64 // counts changes of the usable keys
 
-	at         time.Time
-	static     bool // never ages
+	at         time.Time     // of the fetch
+	lifetime   time.Duration // what the server grants; negative: it says nothing
+	refresh    time.Duration // age at which it is fetched again; zero: never
 	url, etag  string
 	discovered time.Time // when the issuer's metadata named url
+	file       fileState
+}
+
+// usedKey is what makes a key the same key in the next set.
+type usedKey struct {
+	status     KeyStatus
+	thumbprint string
+	x5t        string
+	x5tS256    string
+	raw        string // as it was published
 }
 
 // Bounds of what one lookup returns: keys that share an id, and keys that may be
@@ -34,7 +48,7 @@ const (
 // newSnapshot indexes a set. Keys that were there before are carried over as the
 // same values, so that whoever remembers one recognises it by pointer.
 func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
-	s := &snapshot{byThumbprint: make(map[string]crypto.PublicKey)}
+	s := &snapshot{byThumbprint: make(map[string]crypto.PublicKey), lifetime: -1}
 	for a := range s.byID {
 		s.byID[a] = make(map[string][]crypto.PublicKey)
 	}
@@ -42,24 +56,47 @@ func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 	for i, k := range keys {
 		err := k.Err
 		if err == nil {
-			err = s.add(k.JWK, before)
+			err = s.add(k, before)
 		}
 		if err != nil {
-			s.skipped++
+			s.skipped = append(s.skipped, KeyStatus{ID: keyIDIn(k.Raw), Skipped: err.Error()})
 			if len(causes) < 4 {
 				causes = append(causes, fmt.Errorf("key %d: %w", i, err))
 			}
 		}
 	}
-	if s.usable == 0 {
+	if len(s.usable) == 0 {
 		return nil, fmt.Errorf("%w of %d: %w", errNoKeys, len(keys), errors.Join(causes...))
+	}
+	s.generation = 1
+	if before != nil {
+		s.generation = before.generation
+		if !slices.EqualFunc(s.usable, before.usable, usedKey.same) {
+			s.generation++
+		}
 	}
 	return s, nil
 }
 
 var errNoKeys = errors.New("no usable key")
 
-func (s *snapshot) add(k *jose.JWK, before *snapshot) error {
+func (k usedKey) same(other usedKey) bool {
+	k.raw, other.raw = "", "" // another spelling is no other key
+	return k == other
+}
+
+// keyIDIn reads the kid of a key that is not used, for Status.
+func keyIDIn(raw string) string {
+	o, err := jose.ParseObject(raw, jose.DefaultLimits)
+	if err != nil {
+		return ""
+	}
+	kid, _ := o.Text("kid")
+	return strings.ToValidUTF8(kid[:min(len(kid), 64)], "")
+}
+
+func (s *snapshot) add(set jose.SetKey, before *snapshot) error {
+	k := set.JWK
 	thumbprint, err := jose.Thumbprint(k.Key)
 	if err != nil {
 		return err
@@ -69,7 +106,10 @@ func (s *snapshot) add(k *jose.JWK, before *snapshot) error {
 		key = before.byThumbprint[thumbprint]
 	}
 	s.byThumbprint[thumbprint] = key
-	s.usable++
+	s.usable = append(s.usable, usedKey{
+		status: KeyStatus{ID: k.KeyID, Algorithm: algorithm(k)}, thumbprint: thumbprint,
+		x5t: k.X5T, x5tS256: k.X5TS256, raw: set.Raw,
+	})
 	for a := jose.Alg(1); a < jose.AlgCount; a++ {
 		if !k.Fits(a) {
 			continue
@@ -84,6 +124,13 @@ func (s *snapshot) add(k *jose.JWK, before *snapshot) error {
 		}
 	}
 	return nil
+}
+
+func algorithm(k *jose.JWK) string {
+	if k.Alg == 0 {
+		return ""
+	}
+	return k.Alg.String()
 }
 
 // ids are the names under which a key is found. Which of them counts for an

@@ -1,9 +1,12 @@
 package jwkcache
 
 import (
+	"bytes"
 	"context"
-	"crypto"
+	"crypto/sha1" //nolint:gosec // x5t is defined by it (RFC 7515 section 4.1.7); nothing rests on its strength
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -31,20 +34,12 @@ func newSource(cfg Config, client *fetch.Client) source {
 		}
 	case cfg.File != "":
 		return func(_ context.Context, before *snapshot) (*snapshot, error) {
-			text, err := readFile(cfg.File, cfg.MaxBytes)
-			if err != nil {
-				return nil, err
-			}
-			return parseLocal(text, cfg, before)
+			return readFile(cfg, before)
 		}
 	default:
-		text := string(cfg.Set)
+		text := bytes.Clone(cfg.Set)
 		return func(context.Context, *snapshot) (*snapshot, error) {
-			s, err := parseLocal(text, cfg, nil)
-			if err == nil {
-				s.static = true
-			}
-			return s, err
+			return parseLocal(text, cfg, nil)
 		}
 	}
 }
@@ -62,8 +57,13 @@ func download(ctx context.Context, client *fetch.Client, url string, cfg Config,
 	if err != nil {
 		return nil, err
 	}
+	lifetime := time.Duration(-1)
+	if d, says := fetch.CacheLifetime(res.Header, cfg.Now()); says {
+		lifetime = d
+	}
 	if res.NotModified {
 		same := *before
+		same.lifetime = lifetime
 		return &same, nil
 	}
 	keys, err := jose.ParseJWKSet(string(res.Body), int(cfg.MaxBytes), cfg.MaxKeys)
@@ -74,7 +74,7 @@ func download(ctx context.Context, client *fetch.Client, url string, cfg Config,
 	if err != nil {
 		return nil, err
 	}
-	s.url, s.etag = url, res.ETag
+	s.url, s.etag, s.lifetime = url, res.ETag, lifetime
 	return s, nil
 }
 
@@ -105,68 +105,110 @@ func discover(ctx context.Context, client *fetch.Client, cfg Config, before *sna
 	return s, nil
 }
 
-func readFile(name string, maxBytes int64) (string, error) {
-	f, err := os.Open(name) //nolint:gosec // the path is the application's own setting
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err != nil {
-		return "", err
-	}
-	if int64(len(text)) > maxBytes {
-		return "", fmt.Errorf("%s: more than %d bytes", name, maxBytes)
-	}
-	return string(text), nil
+// fileRefresh is the age at which a file is looked at again: that costs a stat.
+const fileRefresh = 5 * time.Second
+
+// fileState tells whether a file may have changed since it was read.
+type fileState struct {
+	info    os.FileInfo
+	settled bool // it was not written just before it was read: the clock of the file system is coarse
 }
 
-// parseLocal reads a JWK set, one JWK, or PEM.
-func parseLocal(text string, cfg Config, before *snapshot) (*snapshot, error) {
-	var keys []jose.SetKey
-	switch trimmed := strings.TrimSpace(text); {
-	case strings.HasPrefix(trimmed, "-----BEGIN"):
-		keys = parsePEM([]byte(trimmed), cfg.MaxKeys)
-	default:
-		if k, err := jose.ParseJWK(trimmed); err == nil {
-			keys = []jose.SetKey{{JWK: k}}
-			break
-		}
+func (f fileState) same(info os.FileInfo) bool {
+	return f.settled && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime())
+}
+
+func readFile(cfg Config, before *snapshot) (*snapshot, error) {
+	f, err := os.Open(cfg.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", cfg.File)
+	}
+	if before != nil && before.file.same(info) {
+		unchanged := *before
+		return &unchanged, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, cfg.MaxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > cfg.MaxBytes {
+		return nil, fmt.Errorf("%s: more than %d bytes", cfg.File, cfg.MaxBytes)
+	}
+	s, err := parseLocal(text, cfg, before)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.File, err)
+	}
+	s.file = fileState{info, time.Since(info.ModTime()) > 2*time.Second}
+	return s, nil
+}
+
+// parseLocal reads a JWK set, one JWK, or PEM, in an envelope or not.
+func parseLocal(text []byte, cfg Config, before *snapshot) (*snapshot, error) {
+	if cfg.Decrypt != nil {
 		var err error
-		if keys, err = jose.ParseJWKSet(trimmed, int(cfg.MaxBytes), cfg.MaxKeys); err != nil {
-			return nil, err
+		if text, err = cfg.Decrypt(text); err != nil {
+			return nil, fmt.Errorf("decrypt: %w", err)
 		}
+	}
+	keys, err := localKeys(strings.TrimSpace(string(text)), cfg)
+	if err != nil {
+		return nil, err
 	}
 	return newSnapshot(keys, before)
 }
 
-// parsePEM reads public keys and certificates. They have no ids: they are found
-// by tokens that name none, and by the thumbprint of the certificate.
-func parsePEM(text []byte, maxKeys int) []jose.SetKey {
+func localKeys(text string, cfg Config) ([]jose.SetKey, error) {
+	if strings.HasPrefix(text, "-----BEGIN") {
+		return parsePEM([]byte(text), cfg.MaxKeys)
+	}
+	if o, err := jose.ParseObject(text, jose.DefaultLimits); err == nil && o.Has("kty") {
+		k, err := jose.ParseJWK(text)
+		return []jose.SetKey{{JWK: k, Err: err, Raw: text}}, nil
+	}
+	return jose.ParseJWKSet(text, int(cfg.MaxBytes), cfg.MaxKeys)
+}
+
+// parsePEM reads public keys and certificates. PEM has no place for a kid: a key
+// is found under its RFC 7638 thumbprint, a certificate under its x5t and x5t#S256
+// too, and all of them by tokens that name no key.
+func parsePEM(text []byte, maxKeys int) ([]jose.SetKey, error) {
 	var keys []jose.SetKey
-	for len(keys) < maxKeys {
+	for {
 		block, rest := pem.Decode(text)
 		if block == nil {
-			return keys
+			return keys, nil
+		}
+		if len(keys) == maxKeys {
+			return nil, fmt.Errorf("%w: more than %d keys", jose.ErrKeySet, maxKeys)
 		}
 		text = rest
 		keys = append(keys, pemKey(block))
 	}
-	return keys
 }
 
 func pemKey(block *pem.Block) jose.SetKey {
-	var key crypto.PublicKey
+	k := new(jose.JWK)
 	var err error
 	switch block.Type {
 	case "PUBLIC KEY":
-		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+		k.Key, err = x509.ParsePKIXPublicKey(block.Bytes)
 	case "RSA PUBLIC KEY":
-		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+		k.Key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case "CERTIFICATE":
 		var cert *x509.Certificate
 		if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-			key = cert.PublicKey
+			sum1, sum256 := sha1.Sum(block.Bytes), sha256.Sum256(block.Bytes)
+			k.Key = cert.PublicKey
+			k.X5T = base64.RawURLEncoding.EncodeToString(sum1[:])
+			k.X5TS256 = base64.RawURLEncoding.EncodeToString(sum256[:])
 		}
 	default:
 		err = jose.ErrKeyPrivate
@@ -174,5 +216,8 @@ func pemKey(block *pem.Block) jose.SetKey {
 	if err != nil {
 		return jose.SetKey{Err: fmt.Errorf("PEM block: %w", err)}
 	}
-	return jose.SetKey{JWK: &jose.JWK{Key: key}}
+	if k.KeyID, err = jose.Thumbprint(k.Key); err != nil {
+		return jose.SetKey{Err: fmt.Errorf("PEM block: %w", err)}
+	}
+	return jose.SetKey{JWK: k}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"runtime"
 	"strconv"
 	"strings"
@@ -71,6 +72,23 @@ func TestJ1TooLarge(t *testing.T) {
 			require.Less(t, n, 50<<20, "the body is not drained")
 		})
 	}
+}
+
+func TestJ1AnnouncedTooLargeIsNotRead(t *testing.T) {
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusOK, Request: r, ContentLength: 1<<20 + 1,
+			Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(readFunc(func([]byte) (int, error) {
+				t.Error("the body was read")
+				return 0, io.EOF
+			})),
+		}, nil
+	})
+	c, err := fetch.New(fetch.Config{Client: &http.Client{Transport: transport}})
+	require.NoError(t, err)
+	_, err = c.Get(t.Context(), "https://idp.test/jwks", jwks)
+	require.ErrorIs(t, err, fetch.ErrTooLarge)
 }
 
 func TestJ1GzipBomb(t *testing.T) {
@@ -196,6 +214,27 @@ func TestJ2HangsAfterTLS(t *testing.T) {
 	})
 	_, err := client(t, func(c *fetch.Config) { c.Timeout = 100 * time.Millisecond }).Get(t.Context(), s.URL, jwks)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestJ2BodyEndsAfterTheDeadline: a server that sees the connection close may end
+// a chunked body in due form, half way through.
+func TestJ2BodyEndsAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Request: r, ContentLength: -1,
+				Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(readFunc(func([]byte) (int, error) {
+					<-r.Context().Done()
+					return 0, io.EOF
+				})),
+			}, nil
+		})
+		c, err := fetch.New(fetch.Config{Client: &http.Client{Transport: transport}})
+		require.NoError(t, err)
+		_, err = c.Get(t.Context(), "https://idp.test/jwks", jwks)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
 }
 
 func TestJ3Redirects(t *testing.T) {
@@ -473,6 +512,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		{"nothing", "", nil, "fetch: EOF"},
 		{"body with a status", "HTTP/1.1 500 secret\n\nsecret", nil, "fetch: status 500"},
 		{"the transport's own", "", failing(errors.New("secret")), "fetch: request failed (*errors.errorString)"},
+		{"the transport's own, a value", "", failing(textproto.ProtocolError("secret")), "fetch: request failed (textproto.ProtocolError)"},
 		{"control characters", "", failing(&net.OpError{Op: "dial\r\n\x00x", Err: errors.New("refused")}), "fetch: dial   x: refused"},
 		{"long", "", failing(&net.OpError{Op: strings.Repeat("x", 10_000), Err: errors.New("refused")}), "fetch: " + strings.Repeat("x", 256)},
 	} {
@@ -498,3 +538,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }

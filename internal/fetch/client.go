@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -24,12 +25,20 @@ type Config struct {
 	// Client lends its Transport, nothing else: deadline, redirects and cookies are
 	// ours. nil: a transport of our own, which dials anew for each request, uses the
 	// proxy of the environment and leaves no connection behind. Not together with
-	// RootCAs.
+	// RootCAs, PinnedSPKI and PublicOnly.
 	Client *http.Client
 
 	Timeout  time.Duration  // whole request, redirects and body included; zero: 10 s
 	MaxBytes int64          // of a body, after decompression; zero: 1 MiB, at most 64 MiB
 	RootCAs  *x509.CertPool // nil: the system's
+
+	// PinnedSPKI are SHA-256 hashes of SubjectPublicKeyInfo, one of which must be in
+	// the verified chain of each server that answers. nil: no pins. Not together
+	// with InsecureHTTP.
+	PinnedSPKI [][]byte
+	// PublicOnly connects to public addresses only, and uses no proxy of the
+	// environment: a proxy would connect for us to wherever it likes.
+	PublicOnly bool
 
 	// InsecureHTTP allows http URLs beside https ones: whoever is on the path
 	// replaces the keys.
@@ -58,6 +67,10 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	bad(cfg.Client != nil && cfg.RootCAs != nil, "RootCAs: not together with Client, whose Transport has its own")
+	bad(cfg.Client != nil && cfg.PinnedSPKI != nil, "PinnedSPKI: not together with Client")
+	bad(cfg.Client != nil && cfg.PublicOnly, "PublicOnly: not together with Client, whose Transport dials")
+	bad(cfg.PinnedSPKI != nil && cfg.InsecureHTTP, "PinnedSPKI: not together with InsecureHTTP")
+	bad(slices.ContainsFunc(cfg.PinnedSPKI, func(pin []byte) bool { return len(pin) != sha256.Size }), "PinnedSPKI: want 32 bytes each")
 	bad(cfg.Timeout < 0, "Timeout: negative")
 	bad(cfg.MaxBytes < 0, "MaxBytes: negative")
 	bad(cfg.MaxBytes > maxMaxBytes, "MaxBytes: above 64 MiB")
@@ -81,6 +94,9 @@ func New(cfg Config) (*Client, error) {
 		c.http.Transport = cfg.Client.Transport // nil is http.DefaultTransport, as it is for the owner
 	} else {
 		c.http.Transport = newTransport(cfg)
+	}
+	if cfg.PinnedSPKI != nil {
+		c.http.Transport = newPinned(c.http.Transport, cfg.PinnedSPKI)
 	}
 	return c, nil
 }
@@ -115,7 +131,12 @@ func (c *Client) Get(ctx context.Context, rawURL string, req Request) (*Response
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout) // until the body has been read
+	defer cancel()
 	res, err := c.get(ctx, u, req)
+	if over := ctx.Err(); over != nil && !errors.Is(err, over) {
+		err = transportError(over) // a server that sees us leave may end half an answer in due form
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w (GET %s)", err, place(u))
 	}
@@ -126,8 +147,6 @@ func (c *Client) get(ctx context.Context, u *url.URL, req Request) (*Response, e
 	if len(req.Accept) == 0 {
 		return nil, fmt.Errorf("%w: none is accepted", ErrContentType)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout) // until the body has been read
-	defer cancel()
 	out := (&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{
 		"Accept":     {strings.Join(req.Accept, ", ")},
 		"User-Agent": {c.userAgent},
@@ -157,9 +176,6 @@ func (c *Client) get(ctx context.Context, u *url.URL, req Request) (*Response, e
 	}
 	if res.Body, err = c.read(in); err != nil {
 		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, transportError(err) // a server that notices us leave may end its body in due form, and half way
 	}
 	return res, nil
 }

@@ -54,7 +54,7 @@ func transportError(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	if errors.Is(err, ErrRedirect) {
+	if errors.Is(err, ErrRedirect) || errors.Is(err, ErrPin) {
 		return err
 	}
 	return &causeError{text: describe(err), cause: err}

@@ -14,8 +14,13 @@ import (
 // request HTTP/2 has no use, so its code is not offered to the other side.
 func newTransport(cfg Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	proxy := http.ProxyFromEnvironment
+	if cfg.PublicOnly {
+		dialer.Control = guard
+		proxy = nil
+	}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs},
 		TLSHandshakeTimeout:    5 * time.Second,

@@ -148,7 +148,8 @@ func TestFirstCallerLeavesNothingBehind(t *testing.T) {
 func TestFailureIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var call flight.Call[int]
-		_, err := call.Do(t.Context(), func(context.Context) (int, error) { return 7, errDown })
+		v, err := call.Do(t.Context(), func(context.Context) (int, error) { return 7, errDown })
+		require.Zero(t, v)
 		require.ErrorIs(t, err, errDown)
 		require.EqualError(t, err, errDown.Error())
 		pause := wait(t, err)
@@ -156,7 +157,7 @@ func TestFailureIsRemembered(t *testing.T) {
 		require.Equal(t, flight.State{Failures: 1, Err: errDown, Next: time.Now().Add(pause)}, call.State())
 
 		time.Sleep(pause - 1)
-		v, err := call.Do(t.Context(), mustNotRun(t))
+		v, err = call.Do(t.Context(), mustNotRun(t))
 		require.ErrorIs(t, err, errDown)
 		require.Zero(t, v)
 		require.EqualValues(t, 1, wait(t, err), "the remaining time")
