@@ -53,17 +53,7 @@ func (c *Cache) Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, 
 	if keys := s.find(kid, a); len(keys) > 0 || s.refresh == 0 {
 		return keys, nil
 	}
-	fresh, err := c.refetch(ctx, kid, s, now)
-	if err != nil {
-		return nil, c.unavailable(ctx, err)
-	}
-	keys := fresh.find(kid, a)
-	if len(keys) == 0 && fresh != s {
-		c.mu.Lock()
-		c.demand.miss(kid, now)
-		c.mu.Unlock()
-	}
-	return keys, nil
+	return c.refetch(ctx, wanted{kid, a}, s, now)
 }
 
 // current is the snapshot to serve from: at hand, refreshed behind the caller, or
@@ -76,15 +66,15 @@ func (c *Cache) current(ctx context.Context) (*snapshot, time.Time, error) {
 		if s.refresh == 0 || age < s.refresh {
 			return s, now, nil
 		}
-		if age < 2*s.refresh || age < c.maxStale && c.failing(now) {
-			if !c.call.State().Running {
-				c.call.Go(c.fetchOver(s))
+		if st := c.call.State(); age < c.maxStale && (age < 2*s.refresh || c.failing(st, now)) {
+			if !st.Running && !now.Before(st.Next) { // else Go would start nothing
+				c.call.Go(c.fetchOver(s, nil))
 			}
 			return s, now, nil
 		}
 	}
 	// No keys, or those of an idle service, which may have been withdrawn long ago.
-	fresh, err := c.call.Do(ctx, c.fetchOver(s))
+	fresh, err := c.call.Do(ctx, c.fetchOver(s, nil))
 	if err == nil {
 		return fresh, now, nil
 	}
@@ -98,8 +88,7 @@ func (c *Cache) current(ctx context.Context) (*snapshot, time.Time, error) {
 
 // failing reports that a fetch has failed lately: during an outage nobody waits
 // again and again for what the keys at hand can answer.
-func (c *Cache) failing(now time.Time) bool {
-	st := c.call.State()
+func (c *Cache) failing(st flight.State, now time.Time) bool {
 	return st.Failures > 0 && now.Sub(st.Next) < c.refreshAfter
 }
 
@@ -111,41 +100,37 @@ func (c *Cache) unavailable(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// fetchOver is the call that replaces a snapshot. A caller may come when another
-// one has just replaced it: then there is nothing to do.
-func (c *Cache) fetchOver(seen *snapshot) func(context.Context) (*snapshot, error) {
+// fetchOver is the call that replaces a snapshot, for a key that it lacks or, nil,
+// for its age. A caller may come when another one has just replaced it: then there
+// is nothing to do.
+func (c *Cache) fetchOver(seen *snapshot, want *wanted) func(context.Context) (*snapshot, error) {
 	return func(ctx context.Context) (*snapshot, error) {
 		if s := c.snap.Load(); s != seen {
 			return s, nil
 		}
-		return c.fetch(ctx, seen)
+		return c.fetch(ctx, seen, want)
 	}
 }
 
 // fetch runs detached from every caller, one at a time.
-func (c *Cache) fetch(ctx context.Context, before *snapshot) (*snapshot, error) {
-	start := time.Now()
-	s, err := c.source(ctx, before)
-	c.fetches.Add(1)
-	e := Event{Duration: time.Since(start), Err: err}
-	if err == nil {
-		c.use(s)
-		e.Keys, e.Skipped = len(s.usable), len(s.skipped)
-	} else {
-		c.failures.Add(1)
-	}
-
-	c.mu.Lock()
-	if err == nil {
-		c.demand.fetched()
-	} else {
-		c.demand.giveBack()
-	}
-	c.mu.Unlock()
-
-	c.keep(s, before)
-	c.report(ctx, e)
-	return s, err
+func (c *Cache) fetch(ctx context.Context, before *snapshot, want *wanted) (s *snapshot, err error) {
+	start, asked := time.Now(), c.now()
+	err = flight.ErrAborted // this is what stays if the source panics
+	defer func() {
+		e := Event{Duration: time.Since(start), Err: err}
+		c.fetches.Add(1)
+		if s != nil {
+			s.asked = asked
+			c.use(s)
+			e.Keys, e.Skipped = len(s.usable), len(s.skipped)
+		} else {
+			c.failures.Add(1)
+		}
+		c.settle(s, before, want)
+		c.keep(s, before)
+		c.report(ctx, e)
+	}()
+	return c.source(ctx, before)
 }
 
 // minRefresh is the shortest age that a server can ask for.
@@ -158,10 +143,11 @@ func (c *Cache) use(s *snapshot) {
 	s.refresh = 0
 	if c.refreshAfter > 0 {
 		spread := c.refreshAfter / 10
-		s.refresh = c.refreshAfter - spread + rand.N(2*spread+1)
+		s.refresh = c.refreshAfter - spread + rand.N(2*spread+1) //nolint:gosec // spread by chance, which need not be secret
 		if s.lifetime >= 0 {
 			s.refresh = min(s.refresh, max(s.lifetime, minRefresh))
 		}
+		s.refresh = min(s.refresh, c.maxStale)
 	}
 	c.snap.Store(s)
 }
@@ -177,11 +163,15 @@ func (c *Cache) report(ctx context.Context, e Event) {
 }
 
 // backoff is short while there is nothing to serve from, so that a service heals
-// within a second of its provider, and long while there is.
+// within a second of its provider, and long while there is: but no longer than
+// the keys at hand serve.
 func (c *Cache) backoff(error) flight.Backoff {
-	s := c.snap.Load()
-	if s == nil || c.now().Sub(s.at) >= c.maxStale {
-		return flight.Backoff{Max: time.Second, MaxRetryAfter: 5 * time.Second}
+	var left time.Duration
+	if s := c.snap.Load(); s != nil {
+		left = c.maxStale - c.now().Sub(s.at)
 	}
-	return flight.Backoff{Max: 30 * time.Second}
+	return flight.Backoff{
+		Max:           min(max(left, time.Second), 30*time.Second),
+		MaxRetryAfter: min(max(left, 5*time.Second), 5*time.Minute),
+	}
 }

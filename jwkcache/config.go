@@ -66,8 +66,8 @@ type Config struct {
 	// Snapshot is a file for the last good set, for a restart while the source is
 	// down. It is written with mode 0600 after each fetch, and used only when the
 	// first fetch has failed, until MaxStale after its own fetch; not if it is a
-	// link, open to others, from the future, of another source, or holds private
-	// keys. Empty: none.
+	// link, open to others or theirs, from the future, of another source, fetched
+	// with other pins, or holds private keys. Empty: none.
 	Snapshot string
 
 	// Logger gets failed fetches at level Warn, at most one for each fetch. Nil: silent.
@@ -97,11 +97,21 @@ var ErrUnavailable = errors.New("jwkcache: keys unavailable")
 func New(cfg Config) (*Cache, error) {
 	cfg, errs := withDefaults(cfg)
 	client, err := newClient(cfg, false)
-	if errs = append(errs, err); errors.Join(errs...) != nil {
+	if err != nil { // the source can be checked all the same
+		client, _ = fetch.New(fetch.Config{InsecureHTTP: cfg.InsecureHTTP})
+	}
+	if errs = append(errs, err, checkSource(client, cfg)); errors.Join(errs...) != nil {
 		return nil, errors.Join(errs...)
 	}
 	return newCache(cfg, client)
 }
+
+// Above these, sums and products of them would overflow.
+const (
+	maxRefreshAfter = 365 * 24 * time.Hour
+	maxTimeout      = 10 * time.Minute
+	maxMaxKeys      = 1 << 16
+)
 
 // withDefaults fills in what is zero, and finds what does not fit together.
 func withDefaults(cfg Config) (Config, []error) {
@@ -112,15 +122,19 @@ func withDefaults(cfg Config) (Config, []error) {
 		}
 	}
 	bad(cfg.RefreshAfter < 0, "RefreshAfter: negative")
+	bad(cfg.RefreshAfter > maxRefreshAfter, "RefreshAfter: above a year")
+	bad(cfg.MaxStale < 0, "MaxStale: negative")
 	bad(cfg.MinRefetch < 0, "MinRefetch: negative")
+	bad(cfg.Timeout > maxTimeout, "Timeout: above 10 min")
 	bad(cfg.MaxKeys < 0, "MaxKeys: negative")
+	bad(cfg.MaxKeys > maxMaxKeys, "MaxKeys: above 65536")
 	cfg.RefreshAfter = orElse(cfg.RefreshAfter, 15*time.Minute)
 	cfg.MaxStale = orElse(cfg.MaxStale, max(time.Hour, cfg.RefreshAfter))
 	cfg.MinRefetch = orElse(cfg.MinRefetch, 30*time.Second)
 	cfg.Timeout = orElse(cfg.Timeout, 10*time.Second)
 	cfg.MaxBytes = orElse(cfg.MaxBytes, 1<<20)
 	cfg.MaxKeys = orElse(cfg.MaxKeys, 256)
-	bad(cfg.MaxStale < cfg.RefreshAfter, "MaxStale: less than RefreshAfter")
+	bad(cfg.MaxStale >= 0 && cfg.MaxStale < cfg.RefreshAfter, "MaxStale: less than RefreshAfter")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -144,11 +158,8 @@ func newClient(cfg Config, guard bool) (*fetch.Client, error) {
 	return client, nil
 }
 
-// newCache takes a Config with its defaults.
+// newCache takes a Config with its defaults, and a source that was checked.
 func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
-	if err := checkSource(client, cfg); err != nil {
-		return nil, err
-	}
 	c := &Cache{
 		source:       newSource(cfg, client),
 		refreshAfter: cfg.RefreshAfter,
@@ -161,7 +172,7 @@ func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
 	c.call = flight.Call[*snapshot]{Timeout: cfg.Timeout, Backoff: c.backoff, Now: cfg.Now}
 	switch {
 	case cfg.Snapshot != "":
-		c.store = &store{cfg.Snapshot, cfg.URL + cfg.Issuer, cfg.MaxBytes, cfg.MaxKeys}
+		c.store = &store{cfg.Snapshot, cfg.URL, cfg.Issuer, cfg.PinnedSPKI, cfg.MaxBytes, cfg.MaxKeys}
 	case cfg.File != "":
 		c.refreshAfter = min(cfg.RefreshAfter, fileRefresh)
 	case cfg.Set != nil:
@@ -187,28 +198,27 @@ func checkSource(client *fetch.Client, cfg Config) error {
 			sources++
 		}
 	}
-	local := cfg.File != "" || cfg.Set != nil
-	var err error
-	switch {
-	case sources != 1:
-		err = errors.New("want exactly one of URL, Issuer, File and Set")
-	case local && cfg.Snapshot != "":
-		err = errors.New("Snapshot: only with URL or Issuer")
-	case !local && cfg.Decrypt != nil:
-		err = errors.New("Decrypt: only with File or Set")
-	case cfg.URL != "":
-		if err = client.CheckURL(cfg.URL); err != nil {
-			err = fmt.Errorf("URL: %w", err)
-		}
-	case cfg.Issuer != "":
-		if err = client.CheckIssuer(cfg.Issuer); err != nil {
-			err = fmt.Errorf("Issuer: %w", err)
+	var errs []error
+	if sources != 1 {
+		errs = append(errs, errors.New("jwkcache: want exactly one of URL, Issuer, File and Set"))
+	}
+	if cfg.Snapshot != "" && cfg.URL == "" && cfg.Issuer == "" {
+		errs = append(errs, errors.New("jwkcache: Snapshot: only with URL or Issuer"))
+	}
+	if cfg.Decrypt != nil && cfg.File == "" && cfg.Set == nil {
+		errs = append(errs, errors.New("jwkcache: Decrypt: only with File or Set"))
+	}
+	if cfg.URL != "" {
+		if err := client.CheckURL(cfg.URL); err != nil {
+			errs = append(errs, fmt.Errorf("jwkcache: URL: %w", err))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("jwkcache: %w", err)
+	if cfg.Issuer != "" {
+		if err := client.CheckIssuer(cfg.Issuer); err != nil {
+			errs = append(errs, fmt.Errorf("jwkcache: Issuer: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func orElse[T comparable](v, zero T) T {

@@ -3,7 +3,6 @@ package jwkcache
 import (
 	"container/list"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // PoolConfig makes a Pool.
 type PoolConfig struct {
 	// Cache is what every cache of the pool is made of; its URL, Issuer, File,
-	// Set and Snapshot stay empty. With no Client, the caches share a transport
+	// Set, Decrypt and Snapshot stay empty. With no Client, the caches share a transport
 	// that opens no connection to private, loopback, link-local and other
 	// addresses that are not public, and uses no proxy of the environment.
 	Cache Config
@@ -53,8 +52,8 @@ type pooled struct {
 func NewPool(cfg PoolConfig) (*Pool, error) {
 	var errs []error
 	c := cfg.Cache
-	if c.URL != "" || c.Issuer != "" || c.File != "" || c.Set != nil || c.Snapshot != "" {
-		errs = append(errs, errors.New("jwkcache: Cache: URL, Issuer, File, Set and Snapshot belong to one cache"))
+	if c.URL != "" || c.Issuer != "" || c.File != "" || c.Set != nil || c.Snapshot != "" || c.Decrypt != nil {
+		errs = append(errs, errors.New("jwkcache: Cache: URL, Issuer, File, Set, Decrypt and Snapshot belong to one cache"))
 	}
 	if c.Client != nil && !cfg.InsecurePrivateAddresses {
 		errs = append(errs, errors.New("jwkcache: Cache.Client: its Transport is not guarded; say InsecurePrivateAddresses, or leave it out"))
@@ -66,7 +65,7 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 		errs = append(errs, errors.New("jwkcache: IdleAfter: negative"))
 	}
 	c, settingErrs := withDefaults(c)
-	client, err := newClient(c, !cfg.InsecurePrivateAddresses)
+	client, err := newClient(c, c.Client == nil && !cfg.InsecurePrivateAddresses)
 	if errs = append(errs, append(settingErrs, err)...); errors.Join(errs...) != nil {
 		return nil, errors.Join(errs...)
 	}
@@ -103,9 +102,12 @@ func (p *Pool) Get(issuer, url string) (*Cache, error) {
 	} else {
 		cfg.Issuer = issuer
 	}
+	if err := checkSource(p.client, cfg); err != nil {
+		return nil, err
+	}
 	c, err := newCache(cfg, p.client)
 	if err != nil {
-		return nil, fmt.Errorf("jwkcache: Pool: %w", err)
+		return nil, err
 	}
 	if p.recent.Len() >= p.maxCaches {
 		p.drop(p.recent.Back())

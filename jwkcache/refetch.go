@@ -2,22 +2,70 @@ package jwkcache
 
 import (
 	"context"
+	"crypto"
+	"strings"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
-// refetch fetches because s lacks a key, if the demand allows it, and otherwise
-// joins the fetch that is under way.
-func (c *Cache) refetch(ctx context.Context, kid string, s *snapshot, now time.Time) (*snapshot, error) {
+// wanted is what a lookup looks for.
+type wanted struct {
+	kid string
+	alg jose.Alg
+}
+
+// refetch looks for a key that s lacks in the set of a fetch that began after the
+// lookup did: one that was under way then may have been answered before the key was
+// there.
+func (c *Cache) refetch(ctx context.Context, want wanted, s *snapshot, now time.Time) ([]crypto.PublicKey, error) {
+	for !s.asked.After(now) {
+		fresh, waited, err := c.newer(ctx, want, s, now)
+		if err != nil {
+			return nil, c.unavailable(ctx, err)
+		}
+		if keys := fresh.find(want.kid, want.alg); len(keys) > 0 || fresh == s && !waited {
+			return keys, nil
+		}
+		s = fresh
+	}
 	c.mu.Lock()
-	start := c.snap.Load() == s && !c.call.State().Running && c.demand.take(kid, now)
-	if start && !c.call.Go(c.fetchOver(s)) {
+	c.demand.miss(want.kid, now)
+	c.mu.Unlock()
+	return nil, nil
+}
+
+// newer fetches over s, if the demand allows it, and otherwise joins the fetch that
+// is under way. Where there is none, it does not wait.
+func (c *Cache) newer(ctx context.Context, want wanted, s *snapshot, now time.Time) (fresh *snapshot, waited bool, err error) {
+	c.mu.Lock()
+	start := c.snap.Load() == s && !c.call.State().Running && c.demand.take(want.kid, now)
+	if start && !c.call.Go(c.fetchOver(s, &want)) {
 		c.demand.giveBack() // a remembered failure forbids it
 	}
 	c.mu.Unlock()
-	if fresh, joined, err := c.call.Join(ctx); joined {
-		return fresh, err
+	if fresh, waited, err = c.call.Join(ctx); !waited {
+		fresh = c.snap.Load()
 	}
-	return c.snap.Load(), nil
+	return fresh, waited, err
+}
+
+// settle books a fetch, before those who wait for it go on.
+func (c *Cache) settle(s, before *snapshot, want *wanted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case s == nil && want != nil:
+		c.demand.giveBack()
+	case s != nil:
+		clear(c.demand.unknown) // there is another set
+		if want != nil && len(s.find(want.kid, want.alg)) == 0 {
+			c.demand.miss(want.kid, s.asked)
+		}
+		if before == nil {
+			c.demand.take("", s.asked) // the first fetch was worth one that is demanded
+		}
+	}
 }
 
 // demand bounds the fetches that unknown key ids cause: one each time span, up to
@@ -60,15 +108,12 @@ func (d *demand) take(kid string, now time.Time) bool {
 // giveBack undoes a take whose fetch told nothing about any key.
 func (d *demand) giveBack() { d.spent = max(0, d.spent-1) }
 
-// fetched forgets the unknown ids: there is another set.
-func (d *demand) fetched() { clear(d.unknown) }
-
 func (d *demand) miss(kid string, now time.Time) {
 	if d.unknown == nil {
 		d.unknown = make(map[string]time.Time)
 	}
 	if len(d.unknown) < maxUnknown && len(kid) <= maxUnknownLen {
-		d.unknown[kid] = now.Add(d.every)
+		d.unknown[strings.Clone(kid)] = now.Add(d.every) // it may be a part of a whole token
 	}
 }
 

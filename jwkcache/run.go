@@ -2,6 +2,7 @@ package jwkcache
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -15,18 +16,32 @@ func (c *Cache) Warm(ctx context.Context) error {
 // Run keeps the keys fresh on schedule, also while nobody asks, until ctx ends,
 // and returns its error. It is not needed: lookups refresh what has aged.
 func (c *Cache) Run(ctx context.Context) error {
-	for {
+	var pause time.Duration
+	for ctx.Err() == nil {
 		var due <-chan time.Time
 		if wait, ever := c.untilRefresh(); ever {
-			due = time.After(wait)
+			due = time.After(max(wait, pause))
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			continue
 		case <-due:
-			_, _ = c.call.Do(ctx, c.fetchOver(c.snap.Load())) // a failure is remembered, logged and in Status
+		}
+		pause = 0
+		if wait, _ := c.untilRefresh(); wait > 0 {
+			continue // a lookup has fetched meanwhile
+		}
+		_, err := c.call.Do(ctx, c.fetchOver(c.snap.Load(), nil)) // a failure is remembered, logged and in Status
+		if later, ok := errors.AsType[retryLater](err); ok {
+			pause = later.RetryAfter() // also while a fetch is stuck and none can start
 		}
 	}
+	return ctx.Err()
+}
+
+type retryLater interface {
+	error
+	RetryAfter() time.Duration
 }
 
 // untilRefresh is the time to the next fetch, false if there will be none.

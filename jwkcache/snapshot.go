@@ -22,6 +22,7 @@ type snapshot struct {
 	generation   uint64 // counts changes of the usable keys
 
 	at         time.Time     // of the fetch
+	asked      time.Time     // when the fetch began
 	lifetime   time.Duration // what the server grants; negative: it says nothing
 	refresh    time.Duration // age at which it is fetched again; zero: never
 	url, etag  string
@@ -52,7 +53,7 @@ func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 	for a := range s.byID {
 		s.byID[a] = make(map[string][]crypto.PublicKey)
 	}
-	var causes []error
+	none := fmt.Errorf("%w of %d", errNoKeys, len(keys))
 	for i, k := range keys {
 		err := k.Err
 		if err == nil {
@@ -60,18 +61,18 @@ func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 		}
 		if err != nil {
 			s.skipped = append(s.skipped, KeyStatus{ID: keyIDIn(k.Raw), Skipped: err.Error()})
-			if len(causes) < 4 {
-				causes = append(causes, fmt.Errorf("key %d: %w", i, err))
+			if len(s.skipped) <= 4 {
+				none = fmt.Errorf("%w; key %d: %w", none, i, err)
 			}
 		}
 	}
 	if len(s.usable) == 0 {
-		return nil, fmt.Errorf("%w of %d: %w", errNoKeys, len(keys), errors.Join(causes...))
+		return nil, none
 	}
 	s.generation = 1
 	if before != nil {
 		s.generation = before.generation
-		if !slices.EqualFunc(s.usable, before.usable, usedKey.same) {
+		if !sameKeys(s.usable, before.usable) {
 			s.generation++
 		}
 	}
@@ -80,9 +81,20 @@ func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 
 var errNoKeys = errors.New("no usable key")
 
-func (k usedKey) same(other usedKey) bool {
-	k.raw, other.raw = "", "" // another spelling is no other key
-	return k == other
+// sameKeys compares without regard to order and spelling: neither makes another key.
+func sameKeys(a, b []usedKey) bool {
+	count := make(map[usedKey]int, len(a))
+	for _, k := range a {
+		k.raw = ""
+		count[k]++
+	}
+	for _, k := range b {
+		k.raw = ""
+		if count[k]--; count[k] < 0 {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 // keyIDIn reads the kid of a key that is not used, for Status.
@@ -138,7 +150,7 @@ func algorithm(k *jose.JWK) string {
 func ids(k *jose.JWK) []string {
 	var list []string
 	for _, id := range []string{k.KeyID, k.X5T, k.X5TS256} {
-		if id != "" {
+		if id != "" && !slices.Contains(list, id) { // some issuers use the x5t as kid
 			list = append(list, id)
 		}
 	}

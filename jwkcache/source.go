@@ -29,8 +29,11 @@ func newSource(cfg Config, client *fetch.Client) source {
 			return download(ctx, client, cfg.URL, cfg, before)
 		}
 	case cfg.Issuer != "":
+		failed := false // fetches are made one at a time
 		return func(ctx context.Context, before *snapshot) (*snapshot, error) {
-			return discover(ctx, client, cfg, before)
+			s, err := discover(ctx, client, cfg, before, failed)
+			failed = err != nil
+			return s, err
 		}
 	case cfg.File != "":
 		return func(_ context.Context, before *snapshot) (*snapshot, error) {
@@ -82,8 +85,10 @@ func download(ctx context.Context, client *fetch.Client, url string, cfg Config,
 // although the set that they named can still be had.
 const rediscoverAfter = time.Hour
 
-func discover(ctx context.Context, client *fetch.Client, cfg Config, before *snapshot) (*snapshot, error) {
-	if before != nil && cfg.Now().Sub(before.discovered) < rediscoverAfter {
+// discover looks where the metadata named the set last, and asks them again if it
+// cannot be had there: at the next fetch at the latest, if this one ran out of time.
+func discover(ctx context.Context, client *fetch.Client, cfg Config, before *snapshot, failed bool) (*snapshot, error) {
+	if before != nil && !failed && cfg.Now().Sub(before.discovered) < min(rediscoverAfter, cfg.MaxStale) {
 		if s, err := download(ctx, client, before.url, cfg, before); err == nil {
 			s.discovered = before.discovered
 			return s, nil
@@ -119,12 +124,7 @@ func (f fileState) same(info os.FileInfo) bool {
 }
 
 func readFile(cfg Config, before *snapshot) (*snapshot, error) {
-	f, err := os.Open(cfg.File)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(cfg.File) // before it is opened: a pipe would wait for a writer
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +135,11 @@ func readFile(cfg Config, before *snapshot) (*snapshot, error) {
 		unchanged := *before
 		return &unchanged, nil
 	}
+	f, err := os.Open(cfg.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
 	text, err := io.ReadAll(io.LimitReader(f, cfg.MaxBytes+1))
 	if err != nil {
 		return nil, err
@@ -166,8 +171,8 @@ func parseLocal(text []byte, cfg Config, before *snapshot) (*snapshot, error) {
 }
 
 func localKeys(text string, cfg Config) ([]jose.SetKey, error) {
-	if strings.HasPrefix(text, "-----BEGIN") {
-		return parsePEM([]byte(text), cfg.MaxKeys)
+	if strings.Contains(text, pemBegin) && !strings.HasPrefix(text, "{") {
+		return parsePEM(text, cfg.MaxKeys)
 	}
 	if o, err := jose.ParseObject(text, jose.DefaultLimits); err == nil && o.Has("kty") {
 		k, err := jose.ParseJWK(text)
@@ -179,20 +184,22 @@ func localKeys(text string, cfg Config) ([]jose.SetKey, error) {
 // parsePEM reads public keys and certificates. PEM has no place for a kid: a key
 // is found under its RFC 7638 thumbprint, a certificate under its x5t and x5t#S256
 // too, and all of them by tokens that name no key.
-func parsePEM(text []byte, maxKeys int) ([]jose.SetKey, error) {
+func parsePEM(text string, maxKeys int) ([]jose.SetKey, error) {
+	blocks := strings.Count(text, pemBegin)
+	if blocks > maxKeys {
+		return nil, fmt.Errorf("%w: more than %d keys", jose.ErrKeySet, maxKeys)
+	}
 	var keys []jose.SetKey
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return keys, nil
-		}
-		if len(keys) == maxKeys {
-			return nil, fmt.Errorf("%w: more than %d keys", jose.ErrKeySet, maxKeys)
-		}
-		text = rest
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
 		keys = append(keys, pemKey(block))
 	}
+	if len(keys) != blocks { // pem passes over a damaged one, as of a file that is being written
+		return nil, fmt.Errorf("%w: damaged PEM block", jose.ErrKeySet)
+	}
+	return keys, nil
 }
+
+const pemBegin = "-----BEGIN"
 
 func pemKey(block *pem.Block) jose.SetKey {
 	k := new(jose.JWK)
@@ -205,13 +212,15 @@ func pemKey(block *pem.Block) jose.SetKey {
 	case "CERTIFICATE":
 		var cert *x509.Certificate
 		if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-			sum1, sum256 := sha1.Sum(block.Bytes), sha256.Sum256(block.Bytes)
+			sum1, sum256 := sha1.Sum(block.Bytes), sha256.Sum256(block.Bytes) //nolint:gosec // see the import
 			k.Key = cert.PublicKey
 			k.X5T = base64.RawURLEncoding.EncodeToString(sum1[:])
 			k.X5TS256 = base64.RawURLEncoding.EncodeToString(sum256[:])
 		}
 	default:
-		err = jose.ErrKeyPrivate
+		if err = jose.ErrKeyType; strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			err = jose.ErrKeyPrivate
+		}
 	}
 	if err != nil {
 		return jose.SetKey{Err: fmt.Errorf("PEM block: %w", err)}

@@ -8,7 +8,7 @@ type Status struct {
 	Generation uint64        // counts the sets whose usable keys differed from those before
 	FetchedAt  time.Time     // of the last set that was fetched, or confirmed; zero: none yet
 	Age        time.Duration // since then
-	NextFetch  time.Time     // when a lookup will fetch; zero: never
+	NextFetch  time.Time     // when a lookup will fetch; zero: never, or at once if there are no keys
 	Usable     bool          // lookups are answered: the keys are not older than MaxStale
 	Fetches    uint64        // attempts so far
 	Failures   uint64        // of these, failed

@@ -1,6 +1,7 @@
 package jwkcache
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
@@ -15,15 +17,19 @@ import (
 
 // store keeps the last good set in a file, for a restart while the source is down.
 type store struct {
-	path     string
-	source   string // what the set was fetched by: a URL or an issuer
-	maxBytes int64
-	maxKeys  int
+	path        string
+	url, issuer string // what the set was fetched by: one of them
+	pins        [][]byte
+	maxBytes    int64
+	maxKeys     int
 }
 
-// stored is the file's form. It holds usable public keys only.
+// stored is the file's form. It holds usable public keys only. The pins are there
+// so that keys that were fetched before there were any are not used after it.
 type stored struct {
-	Source    string            `json:"source"`
+	URL       string            `json:"url,omitempty"`
+	Issuer    string            `json:"issuer,omitempty"`
+	Pins      [][]byte          `json:"pins,omitempty"`
 	FetchedAt time.Time         `json:"fetched_at"`
 	Keys      []json.RawMessage `json:"keys"`
 }
@@ -60,20 +66,21 @@ func (c *Cache) restore() error {
 	if err != nil {
 		return err
 	}
-	switch age := c.now().Sub(s.at); {
+	age := c.now().Sub(s.at)
+	switch {
 	case age < 0:
 		return errors.New("from the future")
 	case age >= c.maxStale:
 		return errors.New("older than MaxStale")
 	}
-	s.refresh = c.refreshAfter
+	s.refresh = min(c.refreshAfter, max(age, 1)) // that is now: it stands in for a set that was due
 	c.snap.CompareAndSwap(nil, s)
 	return nil
 }
 
 // write replaces the file in one step, so that a reader sees a whole one.
 func (st *store) write(s *snapshot) error {
-	v := stored{Source: st.source, FetchedAt: s.at.UTC().Round(0)}
+	v := stored{URL: st.url, Issuer: st.issuer, Pins: st.pins, FetchedAt: s.at.UTC().Round(0)}
 	for _, k := range s.usable {
 		v.Keys = append(v.Keys, json.RawMessage(k.raw))
 	}
@@ -95,7 +102,7 @@ func (st *store) write(s *snapshot) error {
 }
 
 // read takes a file only if nobody else can have had a hand in it: a regular file,
-// no link, of a mode that shuts others out, with the same source.
+// no link, our own, of a mode that shuts others out, with the same source.
 func (st *store) read() (*snapshot, error) {
 	info, err := os.Lstat(st.path)
 	if err != nil {
@@ -107,11 +114,14 @@ func (st *store) read() (*snapshot, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("mode %v: others may read or write it", info.Mode().Perm())
 	}
+	if !owned(info) {
+		return nil, errors.New("of another owner")
+	}
 	f, err := os.Open(st.path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
 		return nil, errors.New("changed while it was opened")
 	}
@@ -127,7 +137,7 @@ func (st *store) parse(text []byte) (*snapshot, error) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		return nil, errors.New("malformed")
 	}
-	if v.Source != st.source {
+	if v.URL != st.url || v.Issuer != st.issuer || !slices.EqualFunc(v.Pins, st.pins, bytes.Equal) {
 		return nil, errors.New("of another source")
 	}
 	if len(v.Keys) > st.maxKeys {

@@ -51,11 +51,15 @@ func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
 	if err == nil {
 		return
 	}
-	h := w.Header()
-	if h.Get("Retry-After") == "" && !hasBearer(h.Values("WWW-Authenticate")) {
+	h, status := w.Header(), failureOf(err).status
+	set := hasBearer(h.Values("WWW-Authenticate"))
+	if status == http.StatusServiceUnavailable {
+		set = h.Get("Retry-After") != ""
+	}
+	if !set {
 		defaultChallenges.setHeaders(h, err)
 	}
-	w.WriteHeader(failureOf(err).status)
+	w.WriteHeader(status)
 }
 
 func hasBearer(values []string) bool {
@@ -70,7 +74,7 @@ func hasBearer(values []string) bool {
 // quotable holds a text to the characters that may stand in a quoted parameter
 // without escapes (RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E).
 func quotable(field, text string) error {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if c := text[i]; c < 0x20 || c > 0x7E || c == '"' || c == '\\' {
 			return errors.New("jwtvalidate: " + field + `: only printable ASCII without " and \`)
 		}

@@ -13,7 +13,13 @@ import (
 // Claims are the claims of a verified token (RFC 7519 section 4). They are
 // immutable and safe for concurrent use. Printing them, or encoding them as
 // JSON, shows no claim: what is wanted is asked for by name.
-type Claims struct {
+type Claims struct{ *veil }
+
+// veil is a second pointer before the claims: in an unexported field fmt asks no
+// Format, and follows one pointer for a verb such as %s.
+type veil struct{ *claims }
+
+type claims struct {
 	object    *jose.Object
 	issuer    string
 	subject   string
@@ -68,7 +74,13 @@ var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Res
 // newClaims types the registered claims. A claim of the wrong JSON type makes
 // the token malformed: no reader may take it for absent.
 func newClaims(o *jose.Object, issuer string) (*Claims, error) {
-	c := &Claims{object: o, issuer: issuer}
+	all := &struct {
+		Claims
+		veil
+		claims
+	}{claims: claims{object: o, issuer: issuer}}
+	all.veil.claims, all.Claims.veil = &all.claims, &all.veil
+	c := &all.Claims
 	ok := true
 	text := func(name string) string {
 		s, isText := o.Text(name)

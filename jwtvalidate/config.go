@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ type Issuer struct {
 	// or at+jwt, and no claim required but iss, aud and exp.
 	Profile Profile
 
-	// Required are further claims that must be present, neither null nor "".
+	// Required are further claims that must be present, neither null nor empty.
 	Required []string
 
 	// MaxLifetime bounds exp - iat, and so makes iat required. Zero: unbounded.
@@ -111,7 +112,7 @@ type Profile struct {
 	// Types are media types, compared without case and with or without
 	// "application/"; "" stands for an absent typ. Required in an own Profile.
 	Types []string
-	// Required claims must be present, neither null nor "".
+	// Required claims must be present, neither null nor empty.
 	Required []string
 }
 
@@ -285,6 +286,9 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 		profile.Types = defaultTypes
 	}
 	for _, typ := range profile.Types {
+		if typ != "" && mediaType(typ) == "" {
+			bad("Profile.Types: %q names no type", typ)
+		}
 		p.types = append(p.types, mediaType(typ))
 	}
 	for _, claim := range append(append([]string(nil), profile.Required...), issuer.Required...) {
@@ -308,7 +312,9 @@ const maxIssuer = 512
 // checkKeys binds the source of keys to the algorithms: an HS* key is only ever
 // one that the application made with Secret, and it serves nothing else.
 func checkKeys(p *policy, symmetric bool) []error {
-	if p.keys == nil {
+	// A nil pointer, such as that of a constructor whose error was overlooked,
+	// would panic at the first request.
+	if v := reflect.ValueOf(p.keys); p.keys == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return []error{errors.New("Keys: required")}
 	}
 	var errs []error

@@ -62,7 +62,7 @@ var token68 = func() (t [256]bool) {
 // isToken68 is the syntax of RFC 9110 section 11.2.
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !token68[s[i]] {
 			return false
 		}

@@ -1,7 +1,6 @@
 package jwtvalidate
 
 import (
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,10 +49,7 @@ func exactJSON(c *Claims, t reflect.Type) (string, error) {
 	return string(text), nil
 }
 
-var (
-	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
-	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
+var jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 // prune returns v without folded names for t; what it changes, it copies, since
 // claims are shared.
@@ -61,7 +57,7 @@ func prune(v any, t reflect.Type) (any, bool) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if p := reflect.PointerTo(t); p.Implements(jsonUnmarshaler) || p.Implements(textUnmarshaler) {
+	if reflect.PointerTo(t).Implements(jsonUnmarshaler) {
 		return v, false // it reads the text itself
 	}
 	switch v := v.(type) {
@@ -123,24 +119,21 @@ func jsonFields(t reflect.Type, into map[string]reflect.Type, depth int) {
 	const maxEmbedded = 8 // a type may embed itself by pointer
 	for i := range t.NumField() {
 		f := t.Field(i)
+		embedded := f.Type
+		if embedded.Kind() == reflect.Pointer {
+			embedded = embedded.Elem()
+		}
+		inner := f.Anonymous && embedded.Kind() == reflect.Struct
 		tag := f.Tag.Get("json")
 		name, _, _ := strings.Cut(tag, ",")
-		switch embedded := f.Type; {
-		case tag == "-":
-		case f.Anonymous && name == "":
-			if embedded.Kind() == reflect.Pointer {
-				embedded = embedded.Elem()
-			}
-			if embedded.Kind() == reflect.Struct && depth < maxEmbedded {
-				jsonFields(embedded, into, depth+1)
-			} else if f.IsExported() {
-				into[f.Name] = f.Type
-			}
-		case !f.IsExported():
-		case name == "":
-			into[f.Name] = f.Type
-		default:
+		switch {
+		case tag == "-" || !f.IsExported() && !inner:
+		case name != "":
 			into[name] = f.Type
+		case !inner:
+			into[f.Name] = f.Type
+		case depth < maxEmbedded:
+			jsonFields(embedded, into, depth+1)
 		}
 	}
 }

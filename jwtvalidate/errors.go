@@ -81,7 +81,13 @@ var (
 	// ErrUnavailable: it could not be told, for lack of keys, whether the token
 	// is good. The client must not throw its token away: 503, no challenge. The
 	// error that a KeySource gave is wrapped beside it, context errors included.
-	ErrUnavailable error = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}
+	ErrUnavailable error = unavailable
+)
+
+var (
+	unavailable = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}
+	// errForeign stands for every error that is not of this package.
+	errForeign = &failure{"jwtvalidate: refused", ReasonOther, http.StatusUnauthorized, "invalid_token", nil}
 )
 
 func badToken(text string, reason Reason) error {
@@ -97,19 +103,17 @@ func ReasonOf(err error) Reason {
 	return failureOf(err).reason
 }
 
-var unknownFailure = &failure{"jwtvalidate: refused", ReasonOther, http.StatusUnauthorized, "invalid_token", nil}
-
 // failureOf finds the answer to an error. "Could not tell" wins over what it was
 // joined with: a good token must not be thrown away.
 func failureOf(err error) *failure {
 	if errors.Is(err, ErrUnavailable) {
-		return ErrUnavailable.(*failure)
+		return unavailable
 	}
 	var f *failure
 	if errors.As(err, &f) {
 		return f
 	}
-	return unknownFailure
+	return errForeign
 }
 
 // Bounds of Retry-After, and its value where the error names none.

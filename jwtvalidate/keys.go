@@ -5,7 +5,8 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -42,23 +43,39 @@ func (s *secretSource) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("secr
 // Secret is the KeySource of HS256, HS384 and HS512: one key that the issuer and
 // this service share, at least as long as the hash (RFC 7518 section 3.2; New
 // checks it against Algorithms). The bytes are copied and never shown. A text
-// that holds a public key or a JWK is refused: it would be no secret.
+// that holds a public key or JSON is refused: it would be no secret.
 func Secret(b []byte) (KeySource, error) {
-	trimmed := bytes.TrimSpace(b)
-	if block, _ := pem.Decode(trimmed); block != nil || bytes.HasPrefix(trimmed, []byte("-----BEGIN")) {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\ufeff")))
+	if bytes.Contains(b, []byte("---- BEGIN")) || bytes.Contains(b, []byte("-----BEGIN")) {
 		return nil, errors.New("jwtvalidate: Secret: this is PEM, not a secret")
 	}
-	if bytes.HasPrefix(trimmed, []byte("ssh-")) || isPublicDER(b) {
+	if isSSH(trimmed) || isPublicDER(b) || isPublicDER(trimmed) || isPublicBase64(trimmed) {
 		return nil, errors.New("jwtvalidate: Secret: this is a public key or certificate, not a secret")
 	}
-	if o, err := jose.ParseObject(string(trimmed), jose.DefaultLimits); err == nil && (o.Has("kty") || o.Has("keys")) {
-		return nil, errors.New("jwtvalidate: Secret: this is a JWK; decode its k member")
+	if len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed) {
+		return nil, errors.New("jwtvalidate: Secret: this is JSON, not a secret; of a JWK, decode the k member")
 	}
 	secret, err := jose.NewSecret(b)
 	if err != nil {
 		return nil, fmt.Errorf("jwtvalidate: Secret: %w", err)
 	}
 	return &secretSource{keys: []crypto.PublicKey{secret}}, nil
+}
+
+func isSSH(b []byte) bool {
+	for _, prefix := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"} {
+		if bytes.HasPrefix(b, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPublicBase64 finds what is between the lines of a PEM, as some issuers show it.
+func isPublicBase64(b []byte) bool {
+	der := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
+	n, err := base64.StdEncoding.Decode(der, b)
+	return err == nil && isPublicDER(der[:n])
 }
 
 // isPublicDER reports whether b is what everybody may know: the RS256 public key

@@ -13,6 +13,7 @@ type Kind string
 // The kinds.
 const (
 	KindAccepted    Kind = "accepted"
+	KindAnonymous   Kind = "anonymous"   // no token, where that is allowed (Optional)
 	KindRefused     Kind = "refused"     // no token, or a bad one
 	KindUnavailable Kind = "unavailable" // could not tell
 )
@@ -36,6 +37,8 @@ func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err 
 	switch {
 	case e.Reason == ReasonUnavailable:
 		e.Kind = KindUnavailable
+	case e.Reason == ReasonNoToken && v.optional:
+		e.Kind = KindAnonymous
 	case err != nil:
 		e.Kind = KindRefused
 	}

@@ -62,7 +62,10 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 		switch {
 		case err == nil:
 			next.ServeHTTP(w, r.WithContext(&claimsContext{r.Context(), claims}))
-		case v.optional && errors.Is(err, ErrNoToken):
+		case v.optional && ReasonOf(err) == ReasonNoToken: // errors.Is would see into what a KeySource or Confirm gave
+			if _, other := FromContext(r.Context()); other {
+				r = r.WithContext(&claimsContext{r.Context(), nil}) // another validator's claims are not this one's
+			}
 			next.ServeHTTP(w, r)
 		default:
 			v.challenges.setHeaders(w.Header(), err)
@@ -74,8 +77,8 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 // claimsContext carries claims without the box and the key that
 // context.WithValue would allocate.
 type claimsContext struct {
-	context.Context
-	claims *Claims
+	context.Context //nolint:containedctx // it is a context
+	claims          *Claims
 }
 
 type claimsKey struct{}
@@ -90,8 +93,8 @@ func (c *claimsContext) Value(key any) any {
 // FromContext returns the claims that a Handler put into the request's context.
 // False where none ran, or where an Optional one saw no credential.
 func FromContext(ctx context.Context) (*Claims, bool) {
-	c, ok := ctx.Value(claimsKey{}).(*Claims)
-	return c, ok
+	c, _ := ctx.Value(claimsKey{}).(*Claims)
+	return c, c != nil
 }
 
 func (v *Validator) decide(ctx context.Context, r *http.Request, token string, err error) (*Claims, error) {
@@ -234,12 +237,22 @@ func (p *policy) checkClaims(c *Claims) error {
 		return ErrAudience
 	}
 	for _, name := range p.required {
-		raw, has := c.object.Raw(name)
-		if !has || raw == "null" || raw == `""` || raw == "[]" {
+		if raw, has := c.object.Raw(name); !has || isEmpty(raw) {
 			return ErrMissingClaim
 		}
 	}
 	return nil
+}
+
+// isEmpty reports whether a JSON value is null, "", [] or {}.
+func isEmpty(raw string) bool {
+	switch raw[0] {
+	case '"':
+		return raw == `""`
+	case '[', '{':
+		return strings.Trim(raw[1:len(raw)-1], " \t\r\n") == ""
+	}
+	return raw == "null"
 }
 
 // checkAudience compares whole strings only (RFC 7519 section 4.1.3).
@@ -273,10 +286,14 @@ func (p *policy) checkConfirmation(r *http.Request, c *Claims) error {
 		return ErrConfirmation
 	}
 	if p.confirm != nil {
-		if err := p.confirm(r, c); err != nil {
-			return fmt.Errorf("%w: %w", ErrConfirmation, err)
+		err := p.confirm(r, c)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrUnavailable): // and so not a bad token
+			return fmt.Errorf("jwtvalidate: confirm: %w", err)
 		}
-		return nil
+		return fmt.Errorf("%w: %w", ErrConfirmation, err)
 	}
 	return confirmCertificate(r, c)
 }

@@ -69,6 +69,7 @@ func New(cfg Config) (*Client, error) {
 	bad(cfg.Client != nil && cfg.RootCAs != nil, "RootCAs: not together with Client, whose Transport has its own")
 	bad(cfg.Client != nil && cfg.PinnedSPKI != nil, "PinnedSPKI: not together with Client")
 	bad(cfg.Client != nil && cfg.PublicOnly, "PublicOnly: not together with Client, whose Transport dials")
+	bad(cfg.PinnedSPKI != nil && len(cfg.PinnedSPKI) == 0, "PinnedSPKI: empty")
 	bad(cfg.PinnedSPKI != nil && cfg.InsecureHTTP, "PinnedSPKI: not together with InsecureHTTP")
 	bad(slices.ContainsFunc(cfg.PinnedSPKI, func(pin []byte) bool { return len(pin) != sha256.Size }), "PinnedSPKI: want 32 bytes each")
 	bad(cfg.Timeout < 0, "Timeout: negative")

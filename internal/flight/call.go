@@ -120,7 +120,7 @@ func (c *Call[T]) join(now time.Time, fn func(context.Context) (T, error)) *stat
 	}
 	next := &state[T]{running: &flight[T]{done: make(chan struct{})}}
 	if cur != nil {
-		next.failures, next.err = cur.failures, cur.err
+		next.failures, next.err, next.next = cur.failures, cur.err, cur.next
 	}
 	c.state.Store(next)
 	go c.run(next.running, fn)

@@ -146,7 +146,8 @@ func CheckKey(a Alg, key crypto.PublicKey) error {
 		}
 		return checkRSA(k)
 	case *ecdsa.PublicKey:
-		if k == nil || k.X == nil || k.Y == nil || k.Curve == nil || k.Curve != algs[a].curve {
+		if k == nil || k.Curve == nil || k.Curve != algs[a].curve ||
+			k.X == nil || k.Y == nil { //nolint:staticcheck // SA1019: compared with nil only, on which crypto/ecdsa would panic
 			return fmt.Errorf("%w: not a %s key", ErrKey, a)
 		}
 		return nil

@@ -70,8 +70,9 @@ func ParseCompact(token string) (*Compact, error) {
 }
 
 // Parse takes a token apart. Size and segments are checked before anything is
-// allocated or decoded.
+// allocated or decoded. After an error nothing of an earlier token is left.
 func (c *Compact) Parse(token string) error {
+	c.Header, c.SigningInput, c.Signature, c.Payload = Header{}, nil, nil, ""
 	if len(token) > MaxToken {
 		return errTokenSize
 	}
@@ -138,10 +139,9 @@ func (c *Compact) ParsePayload(lim Limits) (*Object, error) {
 }
 
 func (c *Compact) parseHeader(text string) error {
-	c.Header = Header{}
 	members, err := c.scan.object(text, headerLimits, c.members[:0])
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: header: %w", ErrToken, err)
 	}
 	c.members = members
 	for i := range members {

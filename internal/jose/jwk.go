@@ -121,12 +121,19 @@ func describe(o *Object, key crypto.PublicKey) (*JWK, error) {
 		}
 		return k, nil
 	}
+	if !fitsAny(key) {
+		return nil, ErrKeyType
+	}
+	return k, nil
+}
+
+func fitsAny(key crypto.PublicKey) bool {
 	for a := Alg(1); a < AlgCount; a++ {
 		if CheckKey(a, key) == nil {
-			return k, nil
+			return true
 		}
 	}
-	return nil, ErrKeyType
+	return false
 }
 
 // allowsVerify holds key_ops against RFC 7517 section 4.3: an array of distinct
@@ -227,9 +234,37 @@ func okpKey(o *Object) (crypto.PublicKey, error) {
 	if err := checkEd25519(x); err != nil {
 		return nil, err
 	}
+	if !onEdwards25519(x) {
+		return nil, fmt.Errorf("%w: no point of the curve in its one encoding", ErrKeyValue)
+	}
 	var key ed25519.PublicKey
 	err = importJWK(map[string]string{"kty": "OKP", "crv": "Ed25519", "x": encode(x)}, &key)
 	return key, err
+}
+
+// The field prime of edwards25519, and its constant d = -121665/121666.
+var (
+	prime25519 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	d25519, _  = new(big.Int).SetString("37095705934669439343138083508754565189542113879843219016388785533085940283555", 10)
+)
+
+// onEdwards25519 reports whether RFC 8032 section 5.1.3 decodes x: y is below
+// the prime, and (y^2-1)/(d*y^2+1) is the square of an x. crypto/ed25519 only
+// finds that out, or overlooks it, at each verification.
+func onEdwards25519(x []byte) bool {
+	b := slices.Clone(x)
+	slices.Reverse(b)
+	b[0] &= 0x7f // the sign of x
+	y := new(big.Int).SetBytes(b)
+	if y.Cmp(prime25519) >= 0 {
+		return false
+	}
+	one := big.NewInt(1)
+	y2 := y.Mul(y, y)
+	v := new(big.Int).Mul(d25519, y2)
+	v.Add(v, one)
+	v.Mul(v, y2.Sub(y2, one)) // u/v is a square where u*v is one; y = 1 and p-1 were refused before
+	return big.Jacobi(v.Mod(v, prime25519), prime25519) == 1
 }
 
 func octets(o *Object, name string) ([]byte, error) {
@@ -265,6 +300,7 @@ func importJWK(members map[string]string, into any) error {
 type SetKey struct {
 	JWK *JWK
 	Err error
+	Raw string // its text
 }
 
 // ErrKeySet is wrapped by every error of ParseJWKSet.
@@ -297,15 +333,19 @@ func ParseJWKSet(text string, maxBytes, maxKeys int) ([]SetKey, error) {
 			if err != nil {
 				key = nil
 			}
-			keys = append(keys, SetKey{key, err})
+			keys = append(keys, SetKey{key, err, raw})
 			return nil
 		})
-		return keys, err
+		if err != nil {
+			return nil, err
+		}
+		return keys, nil
 	}
 	return nil, fmt.Errorf("%w: no member keys", ErrKeySet)
 }
 
-// Thumbprint is the base64url SHA-256 thumbprint of a public key (RFC 7638).
+// Thumbprint is the base64url SHA-256 thumbprint of a public key (RFC 7638) that
+// fits some algorithm.
 func Thumbprint(key crypto.PublicKey) (string, error) {
 	k, err := publicJWK(key)
 	if err != nil {
@@ -319,18 +359,23 @@ func Thumbprint(key crypto.PublicKey) (string, error) {
 }
 
 // MarshalJWK writes a public key as a JWK with use sig. An empty kid and a zero
-// alg are left out. Anything but a public key is an error, so that no private
-// or symmetric key is ever published by it.
+// alg are left out. Anything but a public key that fits the alg is an error, so
+// that no private or symmetric key is ever published by it.
 func MarshalJWK(key crypto.PublicKey, kid string, a Alg) ([]byte, error) {
 	k, err := publicJWK(key)
 	if err != nil {
 		return nil, err
 	}
+	if a != 0 {
+		if err := CheckKey(a, key); err != nil {
+			return nil, err
+		}
+	}
 	members := map[string]string{jwk.KeyUsageKey: "sig"}
 	if kid != "" {
 		members[jwk.KeyIDKey] = kid
 	}
-	if a.Valid() {
+	if a != 0 {
 		members[jwk.AlgorithmKey] = a.String()
 	}
 	for name, value := range members {
@@ -346,10 +391,13 @@ func MarshalJWK(key crypto.PublicKey, kid string, a Alg) ([]byte, error) {
 }
 
 func publicJWK(key crypto.PublicKey) (jwk.Key, error) {
-	switch key.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
-	default:
-		return nil, fmt.Errorf("%w: %T is no public key", ErrKey, key)
+	if _, secret := key.(*Secret); secret || !fitsAny(key) {
+		return nil, fmt.Errorf("%w: %T is no public key of a known algorithm", ErrKey, key)
+	}
+	if k, ok := key.(*ecdsa.PublicKey); ok {
+		if _, err := k.Bytes(); err != nil { // jwx panics on a coordinate that is too large
+			return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		}
 	}
 	k, err := jwk.FromRaw(key)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -126,7 +128,7 @@ func (o *Object) Strings(name string) ([]string, bool) {
 	if raw[0] != '[' {
 		return nil, false
 	}
-	list := make([]string, 0, 1+strings.Count(raw, ","))
+	list := make([]string, 0, min(1+strings.Count(raw, ","), 16)) // a comma may stand in a string
 	p := scanner{s: raw, i: 1}
 	for {
 		p.space()
@@ -200,22 +202,54 @@ func decodeNested(raw string) any {
 	return v
 }
 
+// unescape decodes a string that str has accepted. encoding/json would allocate
+// five times for it, which many escaped names make dear.
 func unescape(quoted string) string {
-	var s string
-	if json.Unmarshal([]byte(quoted), &s) != nil {
-		return "" // unreachable after the scan
+	s := quoted[1 : len(quoted)-1]
+	b := make([]byte, 0, len(s))
+	for {
+		n := strings.IndexByte(s, '\\')
+		if n < 0 {
+			return string(append(b, s...))
+		}
+		b = append(b, s[:n]...)
+		c := s[n+1]
+		s = s[n+2:]
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r, _ := hex4(s)
+			s = s[4:]
+			if utf16.IsSurrogate(r) { // the other half stands behind it
+				low, _ := hex4(s[2:])
+				r = utf16.DecodeRune(r, low)
+				s = s[6:]
+			}
+			b = utf8.AppendRune(b, r)
+			continue
+		}
+		b = append(b, c)
 	}
-	return s
 }
 
 // scanner checks JSON text in one pass and notes where the top-level members are.
 type scanner struct {
-	s      string
-	i      int
-	values int
-	lim    Limits
-	names  []string // names in the objects that are open, outermost first
-	loose  bool     // names below the top level may repeat: the reader of each part decides
+	s       string
+	i       int
+	values  int
+	lim     Limits
+	capital bool     // a reserved name is not of lower-case ASCII
+	names   []string // names in the objects that are open, outermost first
+	loose   bool     // names below the top level may repeat: the reader of each part decides
 }
 
 func (p *scanner) object(text string, lim Limits, into []member) ([]member, error) {
@@ -223,6 +257,7 @@ func (p *scanner) object(text string, lim Limits, into []member) ([]member, erro
 		return nil, errTooLarge
 	}
 	*p = scanner{s: text, lim: lim, names: p.names[:0], loose: p.loose}
+	p.capital = slices.ContainsFunc(lim.Reserved, capital)
 	p.space()
 	if p.i >= len(p.s) || p.s[p.i] != '{' {
 		return nil, errNotObject
@@ -310,6 +345,7 @@ func (p *scanner) unique(seen map[string]struct{}, base int, name string) (map[s
 				return nil, errDuplicate
 			}
 		}
+		p.names = append(p.names, name)
 	default:
 		seen = make(map[string]struct{}, 4*few)
 		for _, other := range open {
@@ -320,21 +356,14 @@ func (p *scanner) unique(seen map[string]struct{}, base int, name string) (map[s
 		}
 		seen[name] = struct{}{}
 	}
-	p.names = append(p.names, name)
 	return seen, nil
 }
 
 // folds reports whether a name equals a reserved one by case folding only. Names
-// of lower-case ASCII, nearly all, are answered without a comparison.
+// of lower-case ASCII, nearly all, are answered without a comparison, unless a
+// reserved one has capitals ("x5t#S256").
 func (p *scanner) folds(name string) bool {
-	suspect := false
-	for i := 0; i < len(name); i++ {
-		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			suspect = true
-			break
-		}
-	}
-	if !suspect {
+	if !p.capital && !capital(name) {
 		return false
 	}
 	for _, r := range p.lim.Reserved {
@@ -344,6 +373,16 @@ func (p *scanner) folds(name string) bool {
 	}
 	for _, r := range p.lim.Reserved {
 		if strings.EqualFold(name, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// capital reports whether a name holds more than lower-case ASCII.
+func capital(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
 			return true
 		}
 	}

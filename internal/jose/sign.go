@@ -2,8 +2,14 @@ package jose
 
 import (
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha512"
+	"encoding/asn1"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -46,8 +52,12 @@ func signature(a Alg, key any, input []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %T cannot sign", ErrKey, key)
 	}
-	if err := CheckKey(a, signer.Public()); err != nil {
+	public := signer.Public()
+	if err := CheckKey(a, public); err != nil {
 		return nil, err
+	}
+	if algs[a].family == ecdsaFixed {
+		return signECDSA(a, signer, input)
 	}
 	name := a
 	if a == Ed25519 {
@@ -61,5 +71,36 @@ func signature(a Alg, key any, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jose: signing failed: %w", err)
 	}
+	size := algs[a].size
+	if k, ok := public.(*rsa.PublicKey); ok {
+		size = k.Size()
+	}
+	if len(sig) != size {
+		return nil, fmt.Errorf("jose: signing failed: the signer made %d bytes for %s", len(sig), a)
+	}
 	return sig, nil
+}
+
+// signECDSA turns the ASN.1 of a crypto.Signer into R || S. What comes from an
+// HSM may be anything; jwx panics on an R or S that is too large.
+func signECDSA(a Alg, signer crypto.Signer, input []byte) ([]byte, error) {
+	var sum [sha512.Size]byte
+	der, err := signer.Sign(rand.Reader, digest(a, &sum, input), algs[a].hash)
+	if err != nil {
+		return nil, fmt.Errorf("jose: signing failed: %w", err)
+	}
+	var sig struct{ R, S *big.Int }
+	rest, err := asn1.Unmarshal(der, &sig)
+	if err != nil || len(rest) != 0 {
+		return nil, errors.New("jose: signing failed: the signer made no ECDSA signature")
+	}
+	half, order := algs[a].size/2, algs[a].curve.Params().N
+	rs := make([]byte, 2*half)
+	for i, n := range []*big.Int{sig.R, sig.S} {
+		if n.Sign() <= 0 || n.Cmp(order) >= 0 {
+			return nil, errors.New("jose: signing failed: the signer made R or S out of range")
+		}
+		n.FillBytes(rs[i*half : (i+1)*half])
+	}
+	return rs, nil
 }
