@@ -69,7 +69,7 @@ var registered = []string{
 	"auth_time", "acr", "amr", "nonce", "events", "sid", "authorization_details",
 }
 
-var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: registered}
+var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: jose.Reserve(registered...)}
 
 // newClaims types the registered claims. A claim of the wrong JSON type makes
 // the token malformed: no reader may take it for absent.

@@ -55,9 +55,9 @@ type Compact struct {
 
 var headerLimits = Limits{
 	Bytes: MaxToken, Depth: 16, Values: 256,
-	Reserved: []string{
+	Reserved: Reserve(
 		"alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit", "b64", "enc", "zip",
-	},
+	),
 }
 
 // ParseCompact takes a token apart into a Compact of its own.

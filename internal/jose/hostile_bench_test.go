@@ -20,10 +20,10 @@ type hostile struct {
 }
 
 // claimLimits are those that jwtvalidate reads claims with.
-var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: []string{
+var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: jose.Reserve(
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "client_id", "azp", "act", "may_act",
 	"auth_time", "acr", "amr", "nonce", "events", "sid", "authorization_details",
-}}
+)}
 
 // repeat makes text of at most size bytes: first, then as many numbered parts as
 // fit, then last.

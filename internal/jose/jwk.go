@@ -42,7 +42,7 @@ var (
 
 var keyLimits = Limits{
 	Bytes: 64 << 10, Depth: 8, Values: 512,
-	Reserved: []string{"kty", "crv", "n", "e", "x", "y", "d", "k", "use", "key_ops", "alg", "kid", "x5t", "x5t#S256"},
+	Reserved: Reserve("kty", "crv", "n", "e", "x", "y", "d", "k", "use", "key_ops", "alg", "kid", "x5t", "x5t#S256"),
 }
 
 // ParseJWK reads one public key (RFC 7517). The values are checked here, to the
@@ -311,7 +311,7 @@ var ErrKeySet = errors.New("jose: malformed JWK set")
 // used stands in the answer with its error, and spoils no other.
 func ParseJWKSet(text string, maxBytes, maxKeys int) ([]SetKey, error) {
 	s := scanner{loose: true}
-	lim := Limits{Bytes: maxBytes, Depth: 16, Values: 256 * maxKeys, Reserved: []string{"keys"}}
+	lim := Limits{Bytes: maxBytes, Depth: 16, Values: 256 * maxKeys, Reserved: Reserve("keys")}
 	members, err := s.object(text, lim, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeySet, err)

@@ -20,7 +20,18 @@ type Limits struct {
 	// Reserved names may appear, but no other top-level name may equal one of
 	// them under Unicode case folding ("ISS", "i\u017fs"): a reader that folds
 	// names would take one for the other.
-	Reserved []string
+	Reserved Reserved
+}
+
+// Reserved are names that no other may be mistaken for. The zero value is none.
+type Reserved struct {
+	names   []string
+	capital bool // one of them is not of lower-case ASCII
+}
+
+// Reserve makes a Reserved.
+func Reserve(names ...string) Reserved {
+	return Reserved{names, slices.ContainsFunc(names, capital)}
 }
 
 // DefaultLimits serve documents that name no claims: metadata, single keys.
@@ -243,13 +254,12 @@ func unescape(quoted string) string {
 
 // scanner checks JSON text in one pass and notes where the top-level members are.
 type scanner struct {
-	s       string
-	i       int
-	values  int
-	lim     Limits
-	capital bool     // a reserved name is not of lower-case ASCII
-	names   []string // names in the objects that are open, outermost first
-	loose   bool     // names below the top level may repeat: the reader of each part decides
+	s      string
+	i      int
+	values int
+	lim    Limits
+	names  []string // names in the objects that are open, outermost first
+	loose  bool     // names below the top level may repeat: the reader of each part decides
 }
 
 func (p *scanner) object(text string, lim Limits, into []member) ([]member, error) {
@@ -257,7 +267,6 @@ func (p *scanner) object(text string, lim Limits, into []member) ([]member, erro
 		return nil, errTooLarge
 	}
 	*p = scanner{s: text, lim: lim, names: p.names[:0], loose: p.loose}
-	p.capital = slices.ContainsFunc(lim.Reserved, capital)
 	p.space()
 	if p.i >= len(p.s) || p.s[p.i] != '{' {
 		return nil, errNotObject
@@ -363,15 +372,15 @@ func (p *scanner) unique(seen map[string]struct{}, base int, name string) (map[s
 // of lower-case ASCII, nearly all, are answered without a comparison, unless a
 // reserved one has capitals ("x5t#S256").
 func (p *scanner) folds(name string) bool {
-	if !p.capital && !capital(name) {
+	if !p.lim.Reserved.capital && !capital(name) {
 		return false
 	}
-	for _, r := range p.lim.Reserved {
+	for _, r := range p.lim.Reserved.names {
 		if name == r {
 			return false
 		}
 	}
-	for _, r := range p.lim.Reserved {
+	for _, r := range p.lim.Reserved.names {
 		if strings.EqualFold(name, r) {
 			return true
 		}
@@ -381,7 +390,7 @@ func (p *scanner) folds(name string) bool {
 
 // capital reports whether a name holds more than lower-case ASCII.
 func capital(name string) bool {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
 			return true
 		}

@@ -14,7 +14,7 @@ import (
 
 var objectLimits = jose.Limits{
 	Bytes: 1 << 16, Depth: 4, Values: 64,
-	Reserved: []string{"iss", "kid", "exp", "x5t#S256"},
+	Reserved: jose.Reserve("iss", "kid", "exp", "x5t#S256"),
 }
 
 // The ends of the messages of ErrJSON.
