@@ -1,6 +1,7 @@
 package jwkcache_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -897,5 +899,57 @@ func TestSetNeverAges(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, c.Run(ctx), context.DeadlineExceeded)
 		require.Zero(t, c.Status().Fetches)
+	})
+}
+
+func TestPanicOfObserveChangesNothing(t *testing.T) {
+	k := newKey(t, "k", jose.ES256)
+	called := 0
+	p := newProvider(publish(t, k))
+	c := newCache(t, p, func(c *jwkcache.Config) {
+		c.Observe = func(context.Context, jwkcache.Event) {
+			called++
+			panic("of a counter")
+		}
+	})
+	has(t, c, k)
+	require.Equal(t, 1, called)
+	require.NoError(t, c.Status().LastError)
+	require.Zero(t, c.Status().Failures)
+	p.set(says(503, ""))
+	_, err := c.Keys(t.Context(), "unknown", "ES256")
+	require.ErrorContains(t, err, "status 503")
+	require.Equal(t, 2, called)
+}
+
+func TestObserveAndLogger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var events []jwkcache.Event
+		p := newProvider(after(time.Second, fails))
+		c := newCache(t, p, func(c *jwkcache.Config) {
+			c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			c.Observe = func(ctx context.Context, e jwkcache.Event) {
+				require.NoError(t, ctx.Err())
+				events = append(events, e)
+			}
+		})
+		_, err := c.Keys(t.Context(), "k", "ES256")
+		require.Error(t, err)
+		require.Len(t, events, 1)
+		require.ErrorIs(t, events[0].Err, io.ErrUnexpectedEOF)
+		require.Contains(t, log.String(), `level=WARN msg="fetching keys failed" error="fetch: unexpected EOF (GET https://idp.example.com/jwks)"`)
+		require.Equal(t, 1, strings.Count(log.String(), "\n"))
+
+		k := newKey(t, "k", jose.ES256)
+		p.set(after(2*time.Second, publishes(jwk(t, k, nil), `{"kty":"AKP"}`, jwk(t, k, nil))))
+		time.Sleep(time.Second)
+		found, err := c.Keys(t.Context(), "k", "ES256")
+		require.NoError(t, err)
+		require.Len(t, found, 2)
+		require.Len(t, events, 2)
+		require.Equal(t, jwkcache.Event{Keys: 2, Skipped: 1, Duration: events[1].Duration}, events[1])
+		require.Equal(t, 1, strings.Count(log.String(), "\n"), "a success is not logged")
+		require.Equal(t, 2*time.Second, events[1].Duration)
 	})
 }

@@ -62,6 +62,7 @@ func TestConfig(t *testing.T) {
 
 		{"RefreshAfter", jwkcache.Config{URL: keysURL, RefreshAfter: -1}, "RefreshAfter: negative"},
 		{"RefreshAfter, the longest", jwkcache.Config{URL: keysURL, RefreshAfter: 365 * 24 * time.Hour}, ""},
+		{"RefreshAfter, too long", jwkcache.Config{URL: keysURL, RefreshAfter: 365*24*time.Hour + 1}, "RefreshAfter: above a year"},
 		{"RefreshAfter, never", jwkcache.Config{URL: keysURL, RefreshAfter: math.MaxInt64}, "RefreshAfter: above a year"},
 		{"MaxStale", jwkcache.Config{URL: keysURL, MaxStale: -1}, "MaxStale: negative"},
 		{"MaxStale below the default age", jwkcache.Config{URL: keysURL, MaxStale: 15*time.Minute - 1}, "MaxStale: less than RefreshAfter"},
@@ -72,12 +73,14 @@ func TestConfig(t *testing.T) {
 		{"MinRefetch", jwkcache.Config{URL: keysURL, MinRefetch: -1}, "MinRefetch: negative"},
 		{"Timeout", jwkcache.Config{URL: keysURL, Timeout: -1}, "fetch: Timeout: negative"},
 		{"Timeout, the longest", jwkcache.Config{URL: keysURL, Timeout: 10 * time.Minute}, ""},
+		{"Timeout, too long", jwkcache.Config{URL: keysURL, Timeout: 10*time.Minute + 1}, "Timeout: above 10 min"},
 		{"Timeout, none", jwkcache.Config{URL: keysURL, Timeout: math.MaxInt64}, "Timeout: above 10 min"},
 		{"MaxBytes", jwkcache.Config{URL: keysURL, MaxBytes: -1}, "fetch: MaxBytes: negative"},
 		{"MaxBytes, the most", jwkcache.Config{URL: keysURL, MaxBytes: 64 << 20}, ""},
 		{"MaxBytes, none", jwkcache.Config{URL: keysURL, MaxBytes: math.MaxInt64}, "fetch: MaxBytes: above 64 MiB"},
 		{"MaxKeys", jwkcache.Config{URL: keysURL, MaxKeys: -1}, "MaxKeys: negative"},
 		{"MaxKeys, the most", jwkcache.Config{URL: keysURL, MaxKeys: 1 << 16}, ""},
+		{"MaxKeys, too many", jwkcache.Config{URL: keysURL, MaxKeys: 1<<16 + 1}, "MaxKeys: above 65536"},
 		{"MaxKeys, none", jwkcache.Config{URL: keysURL, MaxKeys: math.MaxInt}, "MaxKeys: above 65536"},
 
 		{"Client", jwkcache.Config{URL: keysURL, Client: &http.Client{}}, ""},
@@ -259,6 +262,19 @@ func TestPins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConfigNow: a date in Retry-After is read by the clock that was given.
+func TestConfigNow(t *testing.T) {
+	clock := newSettable()
+	at := clock.Now().Add(4 * time.Second).UTC().Truncate(time.Second)
+	c := newCache(t, newProvider(says(http.StatusServiceUnavailable, "", "Retry-After: "+at.Format(http.TimeFormat))),
+		func(c *jwkcache.Config) { c.Now = clock.Now })
+	err := c.Warm(t.Context())
+	require.ErrorIs(t, err, jwkcache.ErrUnavailable)
+	var later interface{ RetryAfter() time.Duration }
+	require.ErrorAs(t, err, &later)
+	require.Equal(t, at.Sub(clock.Now()), later.RetryAfter())
 }
 
 func TestConfigBounds(t *testing.T) {

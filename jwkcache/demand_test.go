@@ -397,6 +397,30 @@ func TestUnknownKidThatComesIsFound(t *testing.T) {
 	})
 }
 
+// TestWhoeverWaitedIsRemembered: not only the lookup that started the fetch.
+func TestWhoeverWaitedIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKey(t, "k", jose.ES256)
+		p := newProvider(publish(t, k))
+		c := warmed(t, p)
+		time.Sleep(untilRefresh(c))
+		p.set(after(2*time.Second, publish(t, k)))
+		atOnce(t, func() { has(t, c, k) })
+		time.Sleep(time.Second)
+		kids := []string{"a", "b", "c"}
+		var wg sync.WaitGroup
+		for _, kid := range kids { // wait for the refresh, and then for one fetch of their own
+			wg.Go(func() { require.Empty(t, lookup(t, c, kid, "ES256")) })
+		}
+		wg.Wait()
+		require.Equal(t, 3, p.asked())
+		for _, kid := range kids {
+			require.Zero(t, demanded(t, c, kid), kid)
+		}
+		require.EqualValues(t, 1, demanded(t, c, "d"), "there was one left")
+	})
+}
+
 // TestUnknownKidsAreNotHoarded measures what a flood leaves behind: of many kids,
 // and of kids that are a part of something large, as of a token.
 func TestUnknownKidsAreNotHoarded(t *testing.T) {

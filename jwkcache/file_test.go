@@ -105,6 +105,7 @@ func TestLocalForms(t *testing.T) {
 		{"one JWK", jwk(t, d, nil), []find{{"ed", "EdDSA", []testidp.Key{d}}, {"ed", "Ed25519", []testidp.Key{d}}, {"ed", "RS256", nil}}, nil},
 		{"one JWK with a member keys", strings.Replace(jwk(t, e, nil), "{", `{"keys":[],`, 1), []find{{"ec", "ES256", []testidp.Key{e}}}, nil},
 		{"a JWK that mentions PEM", jwk(t, e, members{"note": "-----BEGIN PUBLIC KEY-----"}), []find{{"ec", "ES256", []testidp.Key{e}}}, nil},
+		{"the same in white space", " \n" + jwk(t, e, members{"note": "-----BEGIN PUBLIC KEY-----"}), []find{{"ec", "ES256", []testidp.Key{e}}}, nil},
 		{"RSA", pkix(t, r.Signer.Public()), []find{byThumbprint(r), {thumbprint(t, r), "PS512", []testidp.Key{r}}, {"", "RS256", []testidp.Key{r}}}, nil},
 		{"RSA, PKCS #1", pkcs1, []find{byThumbprint(r)}, nil},
 		{"EC", pkix(t, f.Signer.Public()), []find{byThumbprint(f), {thumbprint(t, f), "ES256", nil}, {"", "ES384", []testidp.Key{f}}}, nil},
@@ -207,6 +208,9 @@ func TestFileIsBounded(t *testing.T) {
 	c, err := jwkcache.New(jwkcache.Config{File: path, MaxBytes: int64(len(text))})
 	require.NoError(t, err)
 	has(t, c, e)
+	blocks := pkix(t, e.Signer.Public()) + pkix(t, newKey(t, "", jose.ES256).Signer.Public())
+	_, err = jwkcache.New(jwkcache.Config{Set: []byte(blocks), MaxKeys: 2})
+	require.NoError(t, err)
 	for _, trailing := range []string{" ", strings.Repeat(" ", 1<<20)} {
 		write(t, path, text+trailing)
 		_, err = jwkcache.New(jwkcache.Config{File: path, MaxBytes: int64(len(text))})
@@ -300,6 +304,14 @@ func TestFileIsReloaded(t *testing.T) {
 		require.NoError(t, os.Symlink("v1", filepath.Join(dir, "next")))
 		require.NoError(t, os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, "data")))
 		clock.add(reread)
+		hasNot(t, c, k)
+		has(t, c, l)
+	})
+	t.Run("as often as RefreshAfter says", func(t *testing.T) {
+		path := tempFile(t, before)
+		c, clock := fileCache(t, path, func(c *jwkcache.Config) { c.RefreshAfter = time.Second })
+		write(t, path, now)
+		clock.add(3 * time.Second)
 		hasNot(t, c, k)
 		has(t, c, l)
 	})

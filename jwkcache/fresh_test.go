@@ -203,7 +203,11 @@ func TestNothingServesBeyondMaxStale(t *testing.T) {
 					c := newCache(t, p, func(c *jwkcache.Config) { c.MaxStale = maxStale })
 					has(t, c, k)
 					start := time.Now()
-					require.LessOrEqual(t, untilRefresh(c), maxStale, "a fetch is due when nothing else serves")
+					for range 20 {
+						another := newCache(t, p, func(c *jwkcache.Config) { c.MaxStale = maxStale })
+						require.NoError(t, another.Warm(t.Context()))
+						require.LessOrEqual(t, untilRefresh(another), maxStale, "a fetch is due when nothing else serves")
+					}
 					p.set(fails)
 					for time.Since(start) < maxStale-time.Second {
 						has(t, c, k)

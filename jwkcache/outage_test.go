@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,23 +61,36 @@ func TestThousandColdLookupsOneFetch(t *testing.T) {
 	}
 }
 
-// TestThousandColdLookupsRightAfterOneEnded is on the real clock, many times: some
-// of the lookups have seen no keys and come when the fetch is over.
-func TestThousandColdLookupsRightAfterOneEnded(t *testing.T) {
-	k := newKey(t, "k", jose.ES256)
-	for range 30 {
-		p := newProvider(publish(t, k))
-		c := newCache(t, p)
-		var wg sync.WaitGroup
-		for range 1000 {
-			wg.Go(func() {
-				if keys, err := c.Keys(t.Context(), "k", "ES256"); len(keys) != 1 || err != nil {
-					t.Errorf("%v %v", keys, err)
+// TestLookupRightAfterAFetchEnded: one that has seen no keys, and comes to fetch
+// them when another one has just done so.
+func TestLookupRightAfterAFetchEnded(t *testing.T) {
+	for _, aged := range []bool{false, true} {
+		t.Run("aged "+strconv.FormatBool(aged), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKey(t, "k", jose.ES256)
+				p := newProvider(publish(t, k))
+				var c *jwkcache.Cache
+				var reading atomic.Int32 // of the clock, while it is armed
+				c = newCache(t, p, func(cfg *jwkcache.Config) {
+					cfg.Now = func() time.Time {
+						if reading.Load() > 0 && reading.Add(1) == 3 { // after the look at the set, before the fetch
+							reading.Store(0)
+							require.NoError(t, c.Warm(t.Context()))
+						}
+						return time.Now()
+					}
+				})
+				if aged {
+					require.NoError(t, c.Warm(t.Context()))
+					time.Sleep(50 * time.Minute)
 				}
+				asked := p.asked()
+				reading.Store(1)
+				has(t, c, k)
+				require.Zero(t, reading.Load(), "it came to that")
+				require.Equal(t, asked+1, p.asked())
 			})
-		}
-		wg.Wait()
-		require.Equal(t, 1, p.asked())
+		})
 	}
 }
 

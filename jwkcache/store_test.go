@@ -63,8 +63,10 @@ func filesIn(t *testing.T, path string) (names []string) {
 }
 
 func TestSnapshotIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", filepath.Join(dir, "none")) // a rename within one folder is one step
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "keys.json")
+		path := filepath.Join(dir, "keys.json")
 		k := newKey(t, "k", jose.ES256)
 		p := newProvider(publishes(jwk(t, k, nil), `{"kty":"oct","k":"c2VjcmV0","kid":"secret"}`, `{"kty":"AKP","kid":"odd"}`))
 		c := newCache(t, p, kept(path))
@@ -96,13 +98,16 @@ func TestSnapshotIsWritten(t *testing.T) {
 		require.Equal(t, os.FileMode(0o600), info.Mode())
 		require.Equal(t, []string{"before.json", "keys.json"}, filesIn(t, path))
 
-		// A fetch that fails leaves it alone.
-		second := readJSON(t, path)
+		// A fetch that fails neither writes nor reads it.
+		write(t, path, "damaged")
 		p.set(fails)
 		time.Sleep(59 * time.Minute)
 		has(t, c, l)
-		require.Equal(t, second, readJSON(t, path))
+		require.Error(t, c.Status().LastError)
 		require.NoError(t, c.Status().StoreError)
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, "damaged", string(text))
 	})
 }
 
@@ -251,6 +256,39 @@ func TestSnapshotRestart(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSnapshotIsDueAtOnce: also one of this very moment, and one of a service that
+// has been idle since.
+func TestSnapshotIsDueAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		k, l := newKey(t, "k", jose.ES256), newKey(t, "l", jose.ES256)
+		writeSnapshot(t, path, k)
+		p := newProvider(fails)
+		c := newCache(t, p, kept(path))
+		has(t, c, k)
+		require.LessOrEqual(t, time.Until(c.Status().NextFetch), time.Second)
+		p.set(publish(t, l))
+		time.Sleep(time.Second)
+		has(t, c, k)
+		synctest.Wait()
+		require.Equal(t, 2, p.asked())
+		has(t, c, l)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		k, l := newKey(t, "k", jose.ES256), newKey(t, "l", jose.ES256)
+		writeSnapshot(t, path, k)
+		time.Sleep(50 * time.Minute)
+		p := newProvider(fails)
+		c := newCache(t, p, kept(path), func(c *jwkcache.Config) { c.MaxStale = 3 * time.Hour })
+		has(t, c, k)
+		p.set(publish(t, l))
+		time.Sleep(40 * time.Minute)
+		hasNot(t, c, k)
+		has(t, c, l)
+	})
 }
 
 func TestSnapshotIsForAFailedFetchOnly(t *testing.T) {
@@ -511,7 +549,8 @@ func TestSnapshotPins(t *testing.T) {
 	start := func(pins ...[]byte) (*jwkcache.Cache, error) {
 		c, err := jwkcache.New(jwkcache.Config{URL: idp.JWKSURL(), RootCAs: ca, PinnedSPKI: pins, Snapshot: path})
 		require.NoError(t, err)
-		return c, c.Warm(t.Context())
+		err = c.Warm(t.Context())
+		return c, err
 	}
 	_, err := start()
 	require.NoError(t, err)

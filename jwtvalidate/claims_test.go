@@ -451,10 +451,12 @@ func TestClaimsNeverPrint(t *testing.T) {
 	requireSilent(t, struct{ c *jwtvalidate.Claims }{c}, canary, "idp.example")
 	requireSilent(t, struct{ c jwtvalidate.Claims }{*c}, canary, "idp.example")
 	requireSilent(t, struct{ c []jwtvalidate.Claims }{[]jwtvalidate.Claims{*c}}, canary, "idp.example")
-	require.Equal(t, "jwtvalidate.Claims", fmt.Sprint(c))
-	text, err := json.Marshal(c)
-	require.NoError(t, err)
-	require.JSONEq(t, `"jwtvalidate.Claims"`, string(text))
+	for _, value := range []any{c, *c} {
+		require.Equal(t, "jwtvalidate.Claims", fmt.Sprintf("%+v", value))
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		require.JSONEq(t, `"jwtvalidate.Claims"`, string(text))
+	}
 
 	v := trust(t, nil)
 	v.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -428,7 +428,7 @@ func TestPinSettings(t *testing.T) {
 		{"a lent transport", fetch.Config{PinnedSPKI: [][]byte{pin}, Client: &http.Client{}}, "fetch: PinnedSPKI: not together with Client"},
 		{"none", fetch.Config{PinnedSPKI: [][]byte{}}, "fetch: PinnedSPKI: empty"},
 		{"too short", fetch.Config{PinnedSPKI: [][]byte{pin, pin[:31]}}, "fetch: PinnedSPKI: want 32 bytes each"},
-		{"too long", fetch.Config{PinnedSPKI: [][]byte{append(pin, 0)}}, "fetch: PinnedSPKI: want 32 bytes each"},
+		{"too long", fetch.Config{PinnedSPKI: [][]byte{make([]byte, 33)}}, "fetch: PinnedSPKI: want 32 bytes each"},
 		{"nil", fetch.Config{PinnedSPKI: [][]byte{nil}}, "fetch: PinnedSPKI: want 32 bytes each"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -741,6 +741,8 @@ func TestPublishNothingElse(t *testing.T) {
 		"31 bytes of Ed25519": public[:31],
 		"Ed25519 small order": ed25519.PublicKey(unhex(t, smallOrder[0])),
 	}
+	_, err = jose.MarshalJWK(k.secret, "k", 0)
+	require.EqualError(t, err, "jose: unusable key: *jose.Secret is no public key of a known algorithm")
 	for name, key := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

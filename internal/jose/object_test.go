@@ -376,6 +376,12 @@ func TestParseObjectLimits(t *testing.T) {
 		{"values 0, one member", `{"a":1}`, jose.Limits{Bytes: 99, Depth: 9}, tooMany},
 		{"zero limits", `{}`, jose.Limits{}, tooLarge},
 
+		{"default depth", `{"a":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, jose.DefaultLimits, ""},
+		{"default depth, one more", `{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, jose.DefaultLimits, tooDeep},
+		{"default values", `{"a":[0` + strings.Repeat(",0", 4094) + `]}`, jose.DefaultLimits, ""},
+		{"default values, one more", `{"a":[0` + strings.Repeat(",0", 4095) + `]}`, jose.DefaultLimits, tooMany},
+		{"default bytes", `{}` + strings.Repeat(" ", 1<<20-2), jose.DefaultLimits, ""},
+		{"default bytes, one more", `{}` + strings.Repeat(" ", 1<<20-1), jose.DefaultLimits, tooLarge},
 		{"10 000 deep, arrays", `{"a":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, jose.DefaultLimits, tooDeep},
 		{"10 000 deep, objects", strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000), jose.DefaultLimits, tooDeep},
 		{"10 000 deep, never closed", `{"a":` + strings.Repeat("[", 10000), jose.DefaultLimits, tooDeep},

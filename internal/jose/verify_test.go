@@ -913,6 +913,13 @@ func TestVerifyConcurrently(t *testing.T) {
 				if jose.Verify(a.alg, a.public, input[1:], sig) == nil {
 					failed[i] = fmt.Errorf("%s: accepted", a.name)
 				}
+				if a.kind != "secret" {
+					continue
+				}
+				token, err := jose.Sign(a.alg, a.private, []byte(`{}`), input)
+				if again, _ := jose.Sign(a.alg, a.private, []byte(`{}`), input); err != nil || again != token {
+					failed[i] = fmt.Errorf("%s: signed otherwise", a.name)
+				}
 			}
 		})
 	}
