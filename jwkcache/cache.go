@@ -17,6 +17,7 @@ import (
 // Cache holds the keys of one issuer. It is made by New, is safe for concurrent
 // use, and has no goroutine but that of a fetch that is under way.
 type Cache struct {
+	name         string // of the source
 	source       source
 	snap         atomic.Pointer[snapshot] // nil before the first fetch
 	call         flight.Call[*snapshot]
@@ -117,7 +118,7 @@ func (c *Cache) fetch(ctx context.Context, before *snapshot, want *wanted) (s *s
 	start, asked := time.Now(), c.now()
 	err = flight.ErrAborted // this is what stays if the source panics
 	defer func() {
-		e := Event{Duration: time.Since(start), Err: err}
+		e := Event{Source: c.name, Duration: time.Since(start), Err: err}
 		c.fetches.Add(1)
 		if s != nil {
 			s.asked = asked

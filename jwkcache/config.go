@@ -81,6 +81,7 @@ type Config struct {
 
 // Event is one fetch.
 type Event struct {
+	Source   string        // URL, Issuer or File of the Config
 	Keys     int           // usable keys in the answer
 	Skipped  int           // keys of the answer that are not used
 	Duration time.Duration // of the fetch
@@ -161,6 +162,7 @@ func newClient(cfg Config, guard bool) (*fetch.Client, error) {
 // newCache takes a Config with its defaults, and a source that was checked.
 func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
 	c := &Cache{
+		name:         cfg.URL + cfg.Issuer + cfg.File, // one of them
 		source:       newSource(cfg, client),
 		refreshAfter: cfg.RefreshAfter,
 		maxStale:     cfg.MaxStale,

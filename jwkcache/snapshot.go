@@ -114,7 +114,9 @@ func (s *snapshot) add(set jose.SetKey, before *snapshot) error {
 		return err
 	}
 	key := k.Key
-	if before != nil && before.byThumbprint[thumbprint] != nil {
+	if twin := s.byThumbprint[thumbprint]; twin != nil {
+		key = twin
+	} else if before != nil && before.byThumbprint[thumbprint] != nil {
 		key = before.byThumbprint[thumbprint]
 	}
 	s.byThumbprint[thumbprint] = key
@@ -126,16 +128,25 @@ func (s *snapshot) add(set jose.SetKey, before *snapshot) error {
 		if !k.Fits(a) {
 			continue
 		}
-		if len(s.withAlg[a]) < maxNoID {
-			s.withAlg[a] = append(s.withAlg[a], key)
-		}
+		s.withAlg[a] = appendNew(s.withAlg[a], key, maxNoID)
 		for _, id := range ids(k) {
-			if same := s.byID[a][id]; len(same) < maxSameID {
-				s.byID[a][id] = append(same, key)
-			}
+			s.byID[a][id] = appendNew(s.byID[a][id], key, maxSameID)
 		}
 	}
 	return nil
+}
+
+// appendNew adds a key that a list does not hold yet, while there is room: a key
+// that a set names twice is tried once.
+func appendNew(list []crypto.PublicKey, key crypto.PublicKey, limit int) []crypto.PublicKey {
+	twin := func(other crypto.PublicKey) bool {
+		k, ok := other.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && k.Equal(key)
+	}
+	if len(list) == limit || slices.ContainsFunc(list, twin) {
+		return list
+	}
+	return append(list, key)
 }
 
 func algorithm(k *jose.JWK) string {
