@@ -285,6 +285,7 @@ func TestProfiles(t *testing.T) {
 	}
 	rows := []row{
 		{"RFC9068", header("at+jwt"), without("events"), jwtvalidate.RFC9068, nil},
+		{"RFC9068: client_id is a number", header("at+jwt"), strings.Replace(without(), `"client_id":"app"`, `"client_id":7`, 1), jwtvalidate.RFC9068, jwtvalidate.ErrMissingClaim},
 		{"RFC9068: no typ", `{"alg":"ES256"}`, without(), jwtvalidate.RFC9068, jwtvalidate.ErrType},
 		{"RFC9068: a logout token", header("logout+jwt"), without(), jwtvalidate.RFC9068, jwtvalidate.ErrType},
 		{"LogoutToken", header("logout+jwt"), without("sub", "client_id"), jwtvalidate.LogoutToken, nil},

@@ -81,7 +81,8 @@ type Issuer struct {
 	AllAudiences bool
 
 	// AudienceClaim is the claim that must name the audience, for issuers that
-	// send no aud: Amazon Cognito's access tokens have client_id. Zero: aud.
+	// send no aud: Amazon Cognito's access tokens have client_id. It stands in the
+	// place of aud, which is not looked at then. Zero: aud.
 	AudienceClaim string
 
 	// Profile is the kind of token that is accepted. Zero: typ absent, JWT, JOSE

@@ -18,7 +18,8 @@ import (
 // registered name of an algorithm that the policy allows.
 //
 // No keys and a nil error say: there is no such key (401). Any error says: could
-// not tell (503); it may have RetryAfter() time.Duration. The keys are
+// not tell (503); it may have RetryAfter() time.Duration, and its text, which is
+// logged, must hold nothing of the token. The keys are
 // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey; others never verify
 // anything. The slice is shared and read-only; at most 8 of its keys are tried.
 // A *jwkcache.Cache is a KeySource.

@@ -58,7 +58,7 @@ func (v *Validator) log(ctx context.Context, e Event) {
 		v.logger.LogAttrs(ctx, slog.LevelDebug, "token refused",
 			slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer))
 	case KindUnavailable:
-		if v.warned.allow(time.Now()) {
+		if ctx.Err() == nil && v.warned.allow(time.Now()) { // else it was the caller who left
 			v.logger.LogAttrs(ctx, slog.LevelWarn, "tokens cannot be checked",
 				slog.String("issuer", e.Issuer), slog.Any("error", e.Err))
 		}

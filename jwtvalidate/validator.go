@@ -237,7 +237,8 @@ func (p *policy) checkClaims(c *Claims) error {
 		return ErrAudience
 	}
 	for _, name := range p.required {
-		if raw, has := c.object.Raw(name); !has || isEmpty(raw) {
+		raw, has := c.object.Raw(name)
+		if !has || isEmpty(raw) || name == "client_id" && raw[0] != '"' { // RFC 8693 section 4.3
 			return ErrMissingClaim
 		}
 	}
