@@ -18,7 +18,7 @@ func newChallenges(realm, resourceMetadata string) challenges {
 		base += `, resource_metadata="` + resourceMetadata + `"` // RFC 9728 section 5.1
 	}
 	c := challenges{"": base}
-	for _, code := range []string{"invalid_request", "invalid_token"} {
+	for _, code := range []string{"invalid_request", "invalid_token", "insufficient_scope", "insufficient_user_authentication"} {
 		c[code] = base + `, error="` + code + `"`
 	}
 	return c
@@ -39,7 +39,15 @@ func (c challenges) setHeaders(h http.Header, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
 		return
 	}
-	h.Add("WWW-Authenticate", c[f.code])
+	if f == forbidden {
+		return // no other token of this client would help, and there is no code for it
+	}
+	challenge := c[f.code]
+	var d *denial
+	if errors.As(err, &d) {
+		challenge += d.params
+	}
+	h.Add("WWW-Authenticate", challenge)
 }
 
 // WriteError is the answer to an error of Check: the status of the table in the

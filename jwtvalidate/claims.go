@@ -1,6 +1,8 @@
 package jwtvalidate
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -55,6 +57,22 @@ func (c *Claims) IssuedAt() time.Time { return c.issued }
 // text (exp, nbf and iat too), nil, []any or map[string]any. The value is shared:
 // read-only. False if the token has no such claim.
 func (c *Claims) Get(name string) (any, bool) { return c.object.Get(name) }
+
+// NewClaims makes claims of values that were verified by other means than a token,
+// for Validator.WithClaims: what encoding/json makes of them must be an object
+// that a token could hold. Nothing is required of it, and nobody has signed it.
+func NewClaims(values map[string]any) (*Claims, error) {
+	text, err := json.Marshal(values)
+	if err != nil {
+		return nil, errors.New("jwtvalidate: NewClaims: no JSON can be made of the values")
+	}
+	object, err := jose.ParseObject(string(text), claimLimits)
+	if err != nil {
+		return nil, fmt.Errorf("jwtvalidate: NewClaims: %w", err)
+	}
+	iss, _ := object.Text("iss")
+	return newClaims(object, iss)
+}
 
 // Format prints no claim, whatever the verb.
 func (c Claims) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("jwtvalidate.Claims")) }

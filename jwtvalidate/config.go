@@ -28,6 +28,10 @@ type Config struct {
 	// and iat. Zero: 10 s. NoLeeway: none. More than a minute is an error.
 	Leeway time.Duration
 
+	// Rules are for every request with a credential through this Validator. Rules
+	// for single routes stand in Require. Nil: none.
+	Rules []Rule
+
 	// Realm stands in the challenges (RFC 9110 section 11.5). Zero: "api".
 	Realm string
 
@@ -201,6 +205,12 @@ func New(cfg Config) (*Validator, error) {
 		v.leeway = 0
 	case cfg.Leeway < 0 || cfg.Leeway > maxLeeway:
 		bad("Leeway: want NoLeeway or up to %v", maxLeeway)
+	}
+	if len(cfg.Rules) > 0 {
+		v.rule = All(cfg.Rules...)
+		if err := v.rule.mistake(); err != nil {
+			errs = append(errs, fmt.Errorf("jwtvalidate: Rules: %w", err))
+		}
 	}
 	if err := quotable("Realm", cfg.Realm); err != nil {
 		errs = append(errs, err)

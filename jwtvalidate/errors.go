@@ -27,6 +27,9 @@ const (
 	ReasonAudience       Reason = "audience"
 	ReasonMissingClaim   Reason = "missing_claim"
 	ReasonConfirmation   Reason = "confirmation"
+	ReasonForbidden      Reason = "forbidden"
+	ReasonScope          Reason = "insufficient_scope"
+	ReasonStepUp         Reason = "step_up"
 	ReasonUnavailable    Reason = "unavailable"
 	ReasonOther          Reason = "other" // an error that is not of this package
 )
@@ -78,6 +81,13 @@ var (
 	// ErrConfirmation: the token is bound to a key or certificate (cnf, RFC 7800) that the request does not prove.
 	ErrConfirmation = badToken("sender not confirmed", ReasonConfirmation)
 
+	// ErrForbidden: the token is good, and a rule does not let it do this.
+	ErrForbidden error = forbidden
+	// ErrInsufficientScope: a scope is missing. It is an ErrForbidden.
+	ErrInsufficientScope error = insufficientScope
+	// ErrStepUp: the user must authenticate again, or by better means (RFC 9470).
+	ErrStepUp error = stepUp
+
 	// ErrUnavailable: it could not be told, for lack of keys, whether the token
 	// is good. The client must not throw its token away: 503, no challenge. The
 	// error that a KeySource gave is wrapped beside it, context errors included.
@@ -85,6 +95,10 @@ var (
 )
 
 var (
+	forbidden         = &failure{"jwtvalidate: forbidden", ReasonForbidden, http.StatusForbidden, "", nil}
+	insufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonScope, http.StatusForbidden, "insufficient_scope", forbidden}
+	stepUp            = &failure{"jwtvalidate: step-up needed", ReasonStepUp, http.StatusUnauthorized, "insufficient_user_authentication", nil}
+
 	unavailable = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}
 	// errForeign stands for every error that is not of this package.
 	errForeign = &failure{"jwtvalidate: refused", ReasonOther, http.StatusUnauthorized, "invalid_token", nil}

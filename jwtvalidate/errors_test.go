@@ -34,6 +34,13 @@ type outcome struct {
 	edit          func(*jwtvalidate.Issuer)
 }
 
+// refusing are rules that refuse the good token, by the error that they come to.
+var refusing = map[string]jwtvalidate.Rule{
+	"ErrForbidden":         jwtvalidate.Claim("sub").AnyOf("nobody"),
+	"ErrInsufficientScope": jwtvalidate.AllScopes("orders:read", "orders:write"),
+	"ErrStepUp":            jwtvalidate.All(jwtvalidate.ACR("gold", "silver"), jwtvalidate.MaxAuthAge(time.Minute)),
+}
+
 func outcomes(t *testing.T) map[string]outcome {
 	bearer := func(token string) []string { return []string{"Bearer " + token} }
 	claims := func(payload string) []string { return bearer(es256(t, goodHeader, payload)) }
@@ -55,6 +62,10 @@ func outcomes(t *testing.T) map[string]outcome {
 		"ErrMissingClaim": {jwtvalidate.ErrMissingClaim, "missing_claim", 401, "invalid_token", bearer(good(t)), func(p *jwtvalidate.Issuer) { p.Required = []string{"tenant"} }},
 		"ErrConfirmation": {jwtvalidate.ErrConfirmation, "confirmation", 401, "invalid_token", claims(payload(`"cnf":{"jkt":"c4n4ry"}`)), nil},
 		"ErrUnavailable":  {jwtvalidate.ErrUnavailable, "unavailable", 503, "", bearer(good(t)), keysOf(failing(errDown), "ES256")},
+
+		"ErrForbidden":         {jwtvalidate.ErrForbidden, "forbidden", 403, "", bearer(good(t)), nil},
+		"ErrInsufficientScope": {jwtvalidate.ErrInsufficientScope, "insufficient_scope", 403, "insufficient_scope", bearer(good(t)), nil},
+		"ErrStepUp":            {jwtvalidate.ErrStepUp, "step_up", 401, "insufficient_user_authentication", bearer(good(t)), nil},
 
 		// The family's own name; Check always says which member it was.
 		"ErrInvalidToken": {jwtvalidate.ErrInvalidToken, "invalid_token", 401, "invalid_token", nil, nil},
@@ -103,7 +114,8 @@ func TestEveryError(t *testing.T) {
 			require.True(t, strings.HasPrefix(o.err.Error(), "jwtvalidate: "))
 			require.NotContains(t, o.err.Error(), "\n")
 			for other := range table { // matched by its own name, and by the family's
-				if other != name && (other != "ErrInvalidToken" || !isBadToken(o)) {
+				family := other == "ErrInvalidToken" && isBadToken(o) || other == "ErrForbidden" && name == "ErrInsufficientScope"
+				if other != name && !family {
 					require.NotErrorIs(t, o.err, table[other].err)
 				}
 			}
@@ -120,7 +132,7 @@ func TestEveryError(t *testing.T) {
 				o.edit(&p)
 			}
 			var log buffer
-			g := newGate(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}, Realm: "orders, v2; beta", Logger: log.logger()})
+			g := newGate(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}, Realm: "orders, v2; beta", Logger: log.logger(), Rules: rulesFor(name)})
 			claims, err := g.Check(request(o.authorization...))
 			require.Nil(t, claims)
 			require.ErrorIs(t, err, o.err)
@@ -144,6 +156,13 @@ func TestEveryError(t *testing.T) {
 	}
 }
 
+func rulesFor(name string) []jwtvalidate.Rule {
+	if rule, ok := refusing[name]; ok {
+		return []jwtvalidate.Rule{rule}
+	}
+	return nil
+}
+
 func (o outcome) requireAnswer(t *testing.T, realm string, a answer) {
 	t.Helper()
 	require.Equal(t, o.status, a.status)
@@ -156,14 +175,26 @@ func (o outcome) requireAnswer(t *testing.T, realm string, a answer) {
 		require.Equal(t, "5", a.header.Get("Retry-After"))
 		return
 	}
-	require.Len(t, lines, 1)
 	require.Empty(t, a.header.Values("Retry-After"))
+	if o.err == jwtvalidate.ErrForbidden {
+		require.Empty(t, lines)
+		return
+	}
+	require.Len(t, lines, 1)
 	scheme, params, err := parseChallenge(lines[0])
 	require.NoError(t, err)
 	require.Equal(t, "Bearer", scheme)
 	want := map[string]string{"realm": realm}
 	if o.code != "" {
 		want["error"] = o.code
+	}
+	if realm != "api" { // an answer by the Validator, which knows what the route asks for
+		switch o.err {
+		case jwtvalidate.ErrInsufficientScope:
+			want["scope"] = "orders:read orders:write"
+		case jwtvalidate.ErrStepUp:
+			want["acr_values"], want["max_age"] = "gold silver", "60"
+		}
 	}
 	require.Equal(t, want, params)
 }

@@ -2,6 +2,7 @@ package jwtvalidate
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ type Event struct {
 	Reason   Reason        // empty when accepted
 	Issuer   string        // URL of the policy that was chosen; empty if none was
 	Duration time.Duration // of the whole decision
-	Err      error         // what Check returned
+	Rule     string        // name of the rule that refused; empty: none did
+	Err      error         // what Check, Allow or Require came to
 }
 
 // report tells Observe and Logger of a decision. Without them, it costs nothing.
@@ -33,6 +35,10 @@ func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err 
 	e := Event{Kind: KindAccepted, Reason: ReasonOf(err), Duration: time.Since(start), Err: err}
 	if p != nil {
 		e.Issuer = p.url
+	}
+	var d *denial
+	if errors.As(err, &d) {
+		e.Rule = d.rule
 	}
 	switch {
 	case e.Reason == ReasonUnavailable:
@@ -55,8 +61,11 @@ func (v *Validator) log(ctx context.Context, e Event) {
 	}
 	switch e.Kind {
 	case KindRefused:
-		v.logger.LogAttrs(ctx, slog.LevelDebug, "token refused",
-			slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer))
+		attrs := []slog.Attr{slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer)}
+		if e.Rule != "" {
+			attrs = append(attrs, slog.String("rule", e.Rule))
+		}
+		v.logger.LogAttrs(ctx, slog.LevelDebug, "token refused", attrs...)
 	case KindUnavailable:
 		if ctx.Err() == nil && v.warned.allow(time.Now()) { // else it was the caller who left
 			v.logger.LogAttrs(ctx, slog.LevelWarn, "tokens cannot be checked",

@@ -24,6 +24,7 @@ type Validator struct {
 	algs       [jose.AlgCount]bool
 	optional   bool
 	leeway     time.Duration
+	rule       Rule // zero: none
 	challenges challenges
 	onError    func(http.ResponseWriter, *http.Request, error)
 	logger     *slog.Logger
@@ -61,33 +62,61 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 		claims, err := v.Check(r)
 		switch {
 		case err == nil:
-			next.ServeHTTP(w, r.WithContext(&claimsContext{r.Context(), claims}))
+			next.ServeHTTP(w, r.WithContext(&claimsContext{r.Context(), v, claims}))
 		case v.optional && ReasonOf(err) == ReasonNoToken: // errors.Is would see into what a KeySource or Confirm gave
 			if _, other := FromContext(r.Context()); other {
-				r = r.WithContext(&claimsContext{r.Context(), nil}) // another validator's claims are not this one's
+				r = r.WithContext(&claimsContext{r.Context(), v, nil}) // another validator's claims are not this one's
 			}
 			next.ServeHTTP(w, r)
 		default:
-			v.challenges.setHeaders(w.Header(), err)
-			v.onError(w, r, err)
+			v.refuse(w, r, err)
 		}
 	})
+}
+
+func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	v.challenges.setHeaders(w.Header(), err)
+	v.onError(w, r, err)
 }
 
 // claimsContext carries claims without the box and the key that
 // context.WithValue would allocate.
 type claimsContext struct {
 	context.Context //nolint:containedctx // it is a context
-	claims          *Claims
+	validator       *Validator
+	claims          *Claims // nil: none, and those of a validator outside do not count
 }
 
-type claimsKey struct{}
+// claimsKey asks for anybody's claims, ownClaimsKey for those of one Validator.
+type (
+	claimsKey    struct{}
+	ownClaimsKey struct{ validator *Validator }
+)
 
 func (c *claimsContext) Value(key any) any {
-	if _, ours := key.(claimsKey); ours {
+	switch key := key.(type) {
+	case claimsKey:
 		return c.claims
+	case ownClaimsKey:
+		if key.validator == c.validator {
+			return c.claims
+		}
 	}
 	return c.Context.Value(key)
+}
+
+// claimsIn are the claims that this Validator itself has put into the context: what
+// another one has let through proves nothing here.
+func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
+	c, _ := ctx.Value(ownClaimsKey{v}).(*Claims)
+	return c, c != nil
+}
+
+// WithClaims puts claims into a context as Handler does, so that another
+// authenticator (an API key, Basic) can stand before the same rules. Whoever
+// calls it vouches for the claims: see NewClaims.
+func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
+	return &claimsContext{ctx, v, c}
 }
 
 // FromContext returns the claims that a Handler put into the request's context.
@@ -106,6 +135,11 @@ func (v *Validator) decide(ctx context.Context, r *http.Request, token string, e
 	var p *policy
 	if err == nil {
 		claims, p, err = v.check(ctx, r, token)
+	}
+	if err == nil && v.rule.test != nil {
+		if verdict := v.rule.test(claims, r, v.now); verdict.answer != yes {
+			err = deny(verdict, &v.rule)
+		}
 	}
 	if v.observe != nil || v.logger != nil {
 		v.report(ctx, p, start, err)

@@ -1,0 +1,109 @@
+package jwtvalidate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Require is middleware for a route that asks for more than a good token. Behind
+// this Validator's Handler it takes the claims from there, without a second parse
+// or verification; elsewhere it checks the request first, and never lets one
+// without a token through, Optional or not. It panics if a rule was made wrongly,
+// as http.ServeMux does for a pattern.
+func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
+	all := All(rules...)
+	if err := all.mistake(); err != nil {
+		panic(err)
+	}
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("jwtvalidate: Require: next is nil")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			claims, before := v.claimsIn(r.Context())
+			if !before {
+				var err error
+				if claims, err = v.Check(r); err != nil {
+					v.refuse(w, r, err)
+					return
+				}
+				r = r.WithContext(&claimsContext{r.Context(), v, claims})
+			}
+			if err := v.apply(r.Context(), &all, claims, r); err != nil {
+				v.refuse(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Allow is Require for other transports: it holds claims of CheckToken against
+// rules. The error wraps ErrForbidden, ErrInsufficientScope, ErrStepUp or
+// ErrUnavailable; a rule that was made wrongly is an error too. Rules about the
+// request cannot say anything here.
+func (v *Validator) Allow(ctx context.Context, c *Claims, rules ...Rule) error {
+	all := All(rules...)
+	if err := all.mistake(); err != nil {
+		return err
+	}
+	return v.apply(ctx, &all, c, nil)
+}
+
+// apply holds claims against rules, and tells when they are refused.
+func (v *Validator) apply(ctx context.Context, rule *Rule, c *Claims, r *http.Request) error {
+	var start time.Time
+	if v.observe != nil || v.logger != nil {
+		start = time.Now()
+	}
+	verdict := rule.test(c, r, v.now)
+	if verdict.answer == yes {
+		return nil
+	}
+	err := deny(verdict, rule)
+	if v.observe != nil || v.logger != nil {
+		v.report(ctx, v.policies[c.issuer], start, err)
+	}
+	return err
+}
+
+// denial is a refusal by a rule: which one, and what the challenge says.
+type denial struct {
+	*failure
+	rule   string
+	params string // of the challenge, behind the error code
+	cause  error
+}
+
+func (d *denial) Unwrap() []error { return []error{d.failure, d.cause} }
+
+func deny(verdict verdict, route *Rule) error {
+	d := &denial{failure: forbidden, rule: verdict.rule, cause: verdict.cause}
+	if verdict.refuse != nil {
+		d.failure = verdict.refuse
+	}
+	if d.rule == "" {
+		d.rule = route.name
+	}
+	if failureOf(verdict.cause) == unavailable {
+		return fmt.Errorf("jwtvalidate: rule %s: %w", d.rule, verdict.cause)
+	}
+	switch d.failure {
+	case insufficientScope:
+		if len(route.scopes) > 0 {
+			d.params = `, scope="` + strings.Join(route.scopes, " ") + `"`
+		}
+	case stepUp:
+		if len(route.acr) > 0 {
+			d.params = `, acr_values="` + strings.Join(route.acr, " ") + `"`
+		}
+		if route.maxAge > 0 {
+			d.params += `, max_age=` + strconv.Itoa(int(route.maxAge/time.Second))
+		}
+	}
+	return d
+}
