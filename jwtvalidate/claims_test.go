@@ -331,20 +331,20 @@ func TestProfiles(t *testing.T) {
 func TestKeyID(t *testing.T) {
 	for _, row := range []struct {
 		name, members string
-		strategy      jwtvalidate.KeyIDStrategy
+		strategy      string
 		kid           string
 	}{
-		{"kid", `,"kid":"k","x5t":"t","x5t#S256":"s"`, jwtvalidate.KeyIDKid, "k"},
-		{"kid absent", `,"x5t":"t","x5t#S256":"s"`, jwtvalidate.KeyIDKid, ""},
-		{"x5t", `,"kid":"k","x5t":"t","x5t#S256":"s"`, jwtvalidate.KeyIDX5T, "t"},
-		{"x5t absent", `,"kid":"k","x5t#S256":"s"`, jwtvalidate.KeyIDX5T, "k"},
-		{"x5t and kid absent", `,"x5t#S256":"s"`, jwtvalidate.KeyIDX5T, ""},
-		{"x5t#S256", `,"kid":"k","x5t":"t","x5t#S256":"s"`, jwtvalidate.KeyIDX5TS256, "s"},
-		{"x5t#S256 absent", `,"kid":"k","x5t":"t"`, jwtvalidate.KeyIDX5TS256, "k"},
-		{"kid+x5t", `,"kid":"k","x5t":"t","x5t#S256":"s"`, jwtvalidate.KeyIDKidX5T, "kt"},
-		{"kid+x5t without x5t", `,"kid":"k"`, jwtvalidate.KeyIDKidX5T, "k"},
-		{"kid+x5t without kid", `,"x5t":"t"`, jwtvalidate.KeyIDKidX5T, "t"},
-		{"kid+x5t without both", ``, jwtvalidate.KeyIDKidX5T, ""},
+		{"kid", `,"kid":"k","x5t":"t","x5t#S256":"s"`, "kid", "k"},
+		{"kid absent", `,"x5t":"t","x5t#S256":"s"`, "", ""},
+		{"x5t", `,"kid":"k","x5t":"t","x5t#S256":"s"`, "x5t", "t"},
+		{"x5t absent", `,"kid":"k","x5t#S256":"s"`, "x5t", "k"},
+		{"x5t and kid absent", `,"x5t#S256":"s"`, "x5t", ""},
+		{"x5t#S256", `,"kid":"k","x5t":"t","x5t#S256":"s"`, "x5t#S256", "s"},
+		{"x5t#S256 absent", `,"kid":"k","x5t":"t"`, "x5t#S256", "k"},
+		{"kid+x5t", `,"kid":"k","x5t":"t","x5t#S256":"s"`, "kid+x5t", "kt"},
+		{"kid+x5t without x5t", `,"kid":"k"`, "kid+x5t", "k"},
+		{"kid+x5t without kid", `,"x5t":"t"`, "kid+x5t", "t"},
+		{"kid+x5t without both", ``, "kid+x5t", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var kid, alg string

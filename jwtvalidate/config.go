@@ -99,8 +99,11 @@ type Issuer struct {
 	// MaxLifetime bounds exp - iat, and so makes iat required. Zero: unbounded.
 	MaxLifetime time.Duration
 
-	// KeyID says which header members name the key. Zero: KeyIDKid.
-	KeyID KeyIDStrategy
+	// KeyID says which header members name the key: kid, x5t, x5t#S256, or kid+x5t
+	// for the two without a separator. Where the thumbprint is absent, kid is
+	// taken; where that is absent too, every key that fits the algorithm may be
+	// tried. Zero: kid.
+	KeyID string
 
 	// Confirm decides whether a request proves the sender that a token with a
 	// cnf claim is bound to (RFC 7800). An error refuses the token, or answers
@@ -138,17 +141,12 @@ var LogoutToken = Profile{
 
 var defaultTypes = []string{"", "JWT", "JOSE", "at+jwt"}
 
-// KeyIDStrategy says which header members name a token's key. Where the named
-// thumbprint is absent, kid is taken; where there is no kid either, every key
-// that fits the algorithm may be tried.
-type KeyIDStrategy uint8
-
-// The strategies.
+// The values of Issuer.KeyID.
 const (
-	KeyIDKid     KeyIDStrategy = iota // kid
-	KeyIDX5T                          // x5t
-	KeyIDX5TS256                      // x5t#S256
-	KeyIDKidX5T                       // kid followed by x5t, without a separator
+	keyIDKid     = "kid"
+	keyIDX5T     = "x5t"
+	keyIDX5TS256 = "x5t#S256"
+	keyIDKidX5T  = "kid+x5t"
 )
 
 // policy is an Issuer that was checked and made ready for requests.
@@ -162,7 +160,7 @@ type policy struct {
 	types         []string // without application/
 	required      []string
 	maxLifetime   time.Duration
-	keyID         KeyIDStrategy
+	keyID         string
 	confirm       func(*http.Request, *Claims) error
 }
 
@@ -311,8 +309,12 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 	if issuer.MaxLifetime < 0 {
 		bad("MaxLifetime: negative")
 	}
-	if issuer.KeyID > KeyIDKidX5T {
-		bad("KeyID: unknown strategy %d", issuer.KeyID)
+	switch p.keyID {
+	case "":
+		p.keyID = keyIDKid
+	case keyIDKid, keyIDX5T, keyIDX5TS256, keyIDKidX5T:
+	default:
+		bad("KeyID: %q is none of kid, x5t, x5t#S256 and kid+x5t", issuer.KeyID)
 	}
 	return p, errs
 }

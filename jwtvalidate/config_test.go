@@ -51,7 +51,7 @@ func TestConfig(t *testing.T) {
 			*c = jwtvalidate.Config{
 				Issuers: []jwtvalidate.Issuer{{
 					URL: strings.Repeat("u", 513), Algorithms: []string{"none", "RS1"}, Audiences: []string{""}, Required: []string{""},
-					Profile: jwtvalidate.Profile{Required: []string{"x"}}, MaxLifetime: -1, KeyID: 9,
+					Profile: jwtvalidate.Profile{Required: []string{"x"}}, MaxLifetime: -1, KeyID: "9",
 				}, {}},
 				Leeway: time.Hour, Realm: `"`, ResourceMetadata: "nowhere",
 			}
@@ -108,8 +108,8 @@ func TestConfig(t *testing.T) {
 			p.Profile = jwtvalidate.Profile{Types: []string{"x"}, Required: []string{""}}
 		}), []string{"Issuers[0].Required"}},
 		{"MaxLifetime negative", issuer(func(p *jwtvalidate.Issuer) { p.MaxLifetime = -time.Second }), []string{"Issuers[0].MaxLifetime"}},
-		{"the last strategy", issuer(func(p *jwtvalidate.Issuer) { p.KeyID = jwtvalidate.KeyIDKidX5T }), nil},
-		{"a strategy that is none", issuer(func(p *jwtvalidate.Issuer) { p.KeyID = jwtvalidate.KeyIDKidX5T + 1 }), []string{"Issuers[0].KeyID"}},
+		{"the last strategy", issuer(func(p *jwtvalidate.Issuer) { p.KeyID = "kid+x5t" }), nil},
+		{"a strategy that is none", issuer(func(p *jwtvalidate.Issuer) { p.KeyID = "KID" }), []string{"Issuers[0].KeyID"}},
 
 		{"leeway of a minute", func(c *jwtvalidate.Config) { c.Leeway = time.Minute }, nil},
 		{"leeway of more than a minute", func(c *jwtvalidate.Config) { c.Leeway = time.Minute + 1 }, []string{"Leeway"}},

@@ -1,6 +1,6 @@
 // Package jwtvalidate is net/http middleware that answers two questions about a
-// request: is its token good, and is it meant for this service. Only requests
-// with a good token reach the handler behind it.
+// request: is its token good and meant for this service, and may it do this. Only
+// requests with a good token reach the handler behind it.
 //
 //	keys, err := jwkcache.New(jwkcache.Config{Issuer: "https://idp.example.com/"})
 //	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{{
@@ -22,10 +22,19 @@
 // against the clock, with leeway. The audience, the required claims, and cnf: a
 // token that is bound to its sender is refused unless the request proves it.
 //
+// # What a token may do
+//
+// Rules are values: about scopes, about any claim by its path, about the time and
+// means of the user's authentication, about the request itself. Config.Rules hold
+// for every request, Require for a route; All, Any and Not combine them.
+//
+//	admin := jwtvalidate.Claim("realm_access", "roles").AnyOf("admin")
+//	mux.Handle("GET /orders", v.Require(jwtvalidate.AllScopes("orders:read"))(list))
+//	mux.Handle("DELETE /orders/{id}", v.Require(admin)(remove))
+//
 // # What is not checked
 //
-// Whether the token was revoked, and what its subject may do: scopes, roles and
-// other claims are for the handler. The header members jwk, jku, x5u and x5c are
+// Whether the token was revoked. The header members jwk, jku, x5u and x5c are
 // never looked at. A symmetric key never comes from anywhere but Secret.
 //
 // # Answers
@@ -37,6 +46,9 @@
 //	ErrNoToken                        401     Bearer realm="…"
 //	ErrInvalidRequest                 400     Bearer realm="…", error="invalid_request"
 //	ErrInvalidToken and its family    401     Bearer realm="…", error="invalid_token"
+//	ErrForbidden                      403     none
+//	ErrInsufficientScope              403     Bearer realm="…", error="insufficient_scope", scope="…"
+//	ErrStepUp                         401     Bearer realm="…", error="insufficient_user_authentication", acr_values="…", max_age=…
 //	ErrUnavailable                    503     Retry-After: seconds
 //
 // The family of ErrInvalidToken is ErrMalformed, ErrAlgorithm, ErrType,

@@ -5,12 +5,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"testing"
 
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
+	"github.com/gatehouse-auth/gatehouse/jwtvalidate/jwttest"
 )
 
 var orders = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -94,4 +98,67 @@ func ExampleDecode() {
 	who, err := jwtvalidate.Decode[mine](claims)
 	fmt.Println(who, err)
 	// Output: {ann [buyer]} <nil>
+}
+
+// A route asks for more than a good token: a scope to read, a role at a nested
+// claim to delete, and that users see themselves only.
+func ExampleValidator_Require() {
+	issuer := jwttest.New(new(testing.T)) // in your tests: jwttest.New(t)
+	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{issuer.Policy()}})
+	if err != nil {
+		panic(err)
+	}
+	admin := jwtvalidate.Claim("realm_access", "roles").AnyOf("admin")
+	mux := http.NewServeMux()
+	mux.Handle("GET /orders", v.Require(jwtvalidate.AllScopes("orders:read"))(orders))
+	mux.Handle("DELETE /orders", v.Require(admin)(orders))
+	mux.Handle("GET /users/{id}", v.Require(jwtvalidate.Any(admin, jwtvalidate.Claim("sub").PathValue("id")))(orders))
+
+	token := issuer.Token(map[string]any{"sub": "ann", "scope": "profile orders:read"})
+	for _, route := range []string{"GET /orders", "DELETE /orders", "GET /users/ann", "GET /users/bob"} {
+		method, path, _ := strings.Cut(route, " ")
+		r := httptest.NewRequest(method, path, http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(route, w.Code)
+	}
+	// Output:
+	// GET /orders 200
+	// DELETE /orders 403
+	// GET /users/ann 200
+	// GET /users/bob 403
+}
+
+// An API key stands before the same rules as a token.
+func ExampleValidator_WithClaims() {
+	issuer := jwttest.New(new(testing.T))
+	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{issuer.Policy()}})
+	if err != nil {
+		panic(err)
+	}
+	batch, err := jwtvalidate.NewClaims(map[string]any{"sub": "batch", "scope": "orders:read"})
+	if err != nil {
+		panic(err)
+	}
+	apiKey := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Api-Key")), []byte("the key of the batch job")) == 1 {
+				r = r.WithContext(v.WithClaims(r.Context(), batch))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	h := apiKey(v.Require(jwtvalidate.AllScopes("orders:read"))(orders))
+
+	for _, key := range []string{"the key of the batch job", "a guess"} {
+		r := httptest.NewRequest(http.MethodGet, "/orders", http.NoBody)
+		r.Header.Set("X-Api-Key", key)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 orders of batch
+	// 401
 }

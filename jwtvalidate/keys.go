@@ -14,7 +14,7 @@ import (
 )
 
 // KeySource finds the keys of one issuer. kid is the key id that the issuer's
-// KeyIDStrategy made of the header, empty if the token names none; alg is the
+// KeyID makes of the header, empty if the token names none; alg is the
 // registered name of an algorithm that the policy allows.
 //
 // No keys and a nil error say: there is no such key (401). Any error says: could

@@ -336,10 +336,10 @@ func TestRuleIsObserved(t *testing.T) {
 // Another authenticator stands before the same rules.
 func TestWithClaims(t *testing.T) {
 	v := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))}})
+	c, err := jwtvalidate.NewClaims(map[string]any{"sub": "batch", "scope": "read"})
+	require.NoError(t, err)
 	apiKey := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c, err := jwtvalidate.NewClaims(map[string]any{"sub": "batch", "scope": "read"})
-			require.NoError(t, err)
 			next.ServeHTTP(w, r.WithContext(v.WithClaims(r.Context(), c)))
 		})
 	}

@@ -232,11 +232,11 @@ func (p *policy) verify(ctx context.Context, alg jose.Alg, t *jose.Compact) erro
 
 func (p *policy) keyIDOf(h *jose.Header) string {
 	switch {
-	case p.keyID == KeyIDX5T && h.X5T != "":
+	case p.keyID == keyIDX5T && h.X5T != "":
 		return h.X5T
-	case p.keyID == KeyIDX5TS256 && h.X5TS256 != "":
+	case p.keyID == keyIDX5TS256 && h.X5TS256 != "":
 		return h.X5TS256
-	case p.keyID == KeyIDKidX5T:
+	case p.keyID == keyIDKidX5T:
 		return h.KeyID + h.X5T
 	}
 	return h.KeyID
