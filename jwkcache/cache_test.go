@@ -476,7 +476,7 @@ func TestFailedFetchKeepsTheSet(t *testing.T) {
 				before := c.Status()
 				p.set(tt.reply)
 
-				time.Sleep(before.NextFetch.Sub(time.Now()))
+				time.Sleep(time.Until(before.NextFetch))
 				has(t, c, old)
 				synctest.Wait()
 				require.Equal(t, 2, p.asked())
@@ -542,7 +542,7 @@ func TestBoundsOfASet(t *testing.T) {
 // refreshed lets the set of a bubble's cache age, and waits for the next one.
 func refreshed(tb testing.TB, c *jwkcache.Cache) {
 	tb.Helper()
-	time.Sleep(c.Status().NextFetch.Sub(time.Now()))
+	time.Sleep(time.Until(c.Status().NextFetch))
 	require.NoError(tb, c.Warm(tb.Context()))
 	synctest.Wait()
 }
@@ -694,7 +694,7 @@ func TestNotModifiedServesForALookupToo(t *testing.T) {
 		p.set(says(304, "", "Cache-Control: max-age=120"))
 		hasNot(t, c, b)
 		require.Equal(t, 2, p.asked())
-		require.Equal(t, 2*time.Minute, c.Status().NextFetch.Sub(time.Now()), "the headers of the 304 count")
+		require.Equal(t, 2*time.Minute, time.Until(c.Status().NextFetch), "the headers of the 304 count")
 		hasNot(t, c, b)
 		require.Equal(t, 2, p.asked(), "and b is known not to be there")
 	})

@@ -310,6 +310,43 @@ func TestFailedFetchGivesBack(t *testing.T) {
 	}
 }
 
+// TestFailedFetchGivesBackNoMore than what it took.
+func TestFailedFetchGivesBackNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKey(t, "k", jose.ES256)
+		p := newProvider(publish(t, k))
+		c := warmed(t, p)
+		require.EqualValues(t, 1, demanded(t, c, "a"))
+		p.set(fails)
+		unavailable(t, c, "b")
+		time.Sleep(time.Second)
+		p.set(publish(t, k))
+		require.EqualValues(t, 1, demanded(t, c, "c"))
+		require.Zero(t, demanded(t, c, "d"))
+	})
+}
+
+// TestClockGoesBack: that earns nothing, and stops no lookup.
+func TestClockGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKey(t, "k", jose.ES256)
+		p := newProvider(publish(t, k))
+		var back atomic.Int64
+		c := warmed(t, p, func(c *jwkcache.Config) {
+			c.Now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+		})
+		require.EqualValues(t, 1, demanded(t, c, "a"))
+		back.Store(int64(time.Hour))
+		before := p.asked()
+		for i := range 20 {
+			require.Empty(t, lookup(t, c, fmt.Sprintf("b-%d", i), "ES256"))
+			has(t, c, k)
+			time.Sleep(time.Second)
+		}
+		require.LessOrEqual(t, p.asked()-before, 1)
+	})
+}
+
 // TestOtherFetchesGiveNothingBack: a refresh that fails was not demanded.
 func TestOtherFetchesGiveNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -488,7 +525,7 @@ func TestFetchIsOverBeforeItIsReported(t *testing.T) {
 		})
 		has(t, c, a)
 		time.Sleep(time.Minute)
-		go c.Keys(t.Context(), "unknown", "ES256") //nolint:errcheck // for its fetch
+		go c.Keys(t.Context(), "unknown", "ES256")
 		synctest.Wait()
 		p.set(publish(t, b))
 		atOnce(t, func() { has(t, c, a) })

@@ -436,7 +436,7 @@ func newWire(tb testing.TB) *wire {
 		w.mu.Unlock()
 		h(rw, r)
 	})}
-	go server.Serve(w) //nolint:errcheck // it ends with the test
+	go server.Serve(w)
 	tb.Cleanup(func() { server.Close() })
 	return w
 }

@@ -84,9 +84,9 @@ var (
 	// ErrForbidden: the token is good, and a rule does not let it do this.
 	ErrForbidden error = forbidden
 	// ErrInsufficientScope: a scope is missing. It is an ErrForbidden.
-	ErrInsufficientScope error = insufficientScope
+	ErrInsufficientScope error = errInsufficientScope
 	// ErrStepUp: the user must authenticate again, or by better means (RFC 9470).
-	ErrStepUp error = stepUp
+	ErrStepUp error = errStepUp
 
 	// ErrUnavailable: it could not be told, for lack of keys, whether the token
 	// is good. The client must not throw its token away: 503, no challenge. The
@@ -95,9 +95,9 @@ var (
 )
 
 var (
-	forbidden         = &failure{"jwtvalidate: forbidden", ReasonForbidden, http.StatusForbidden, "", nil}
-	insufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonScope, http.StatusForbidden, "insufficient_scope", forbidden}
-	stepUp            = &failure{"jwtvalidate: step-up needed", ReasonStepUp, http.StatusUnauthorized, "insufficient_user_authentication", nil}
+	forbidden            = &failure{"jwtvalidate: forbidden", ReasonForbidden, http.StatusForbidden, "", nil}
+	errInsufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonScope, http.StatusForbidden, "insufficient_scope", forbidden}
+	errStepUp            = &failure{"jwtvalidate: step-up needed", ReasonStepUp, http.StatusUnauthorized, "insufficient_user_authentication", nil}
 
 	unavailable = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}
 	// errForeign stands for every error that is not of this package.

@@ -93,11 +93,11 @@ func deny(verdict verdict, route *Rule) error {
 		return fmt.Errorf("jwtvalidate: rule %s: %w", d.rule, verdict.cause)
 	}
 	switch d.failure {
-	case insufficientScope:
+	case errInsufficientScope:
 		if len(route.scopes) > 0 {
 			d.params = `, scope="` + strings.Join(route.scopes, " ") + `"`
 		}
-	case stepUp:
+	case errStepUp:
 		if len(route.acr) > 0 {
 			d.params = `, acr_values="` + strings.Join(route.acr, " ") + `"`
 		}

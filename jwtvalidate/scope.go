@@ -56,7 +56,7 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 				break
 			}
 		}
-		return verdict{answer: last, refuse: insufficientScope}
+		return verdict{answer: last, refuse: errInsufficientScope}
 	}}
 }
 

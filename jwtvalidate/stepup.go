@@ -18,14 +18,14 @@ func MaxAuthAge(age time.Duration) Rule {
 	return Rule{name: name, maxAge: age, test: func(c *Claims, _ *http.Request, now clock) verdict {
 		raw, _ := c.object.Raw("auth_time")
 		if raw == "" {
-			return verdict{answer: cannotSay, refuse: stepUp}
+			return verdict{answer: cannotSay, refuse: errStepUp}
 		}
 		at, ok := numericDate(raw)
 		if !ok || at.After(now().Add(maxLeeway)) {
-			return verdict{answer: cannotSay, refuse: stepUp}
+			return verdict{answer: cannotSay, refuse: errStepUp}
 		}
 		v := is(now().Sub(at) <= age)
-		v.refuse = stepUp
+		v.refuse = errStepUp
 		return v
 	}}
 }
@@ -41,7 +41,7 @@ func ACR(values ...string) Rule {
 	return Rule{name: name, acr: values, test: func(c *Claims, _ *http.Request, _ clock) verdict {
 		acr, ok := c.object.Text("acr")
 		v := sure(ok, slices.Contains(values, acr))
-		v.refuse = stepUp
+		v.refuse = errStepUp
 		return v
 	}}
 }
@@ -92,6 +92,6 @@ func AuthorizationDetails(typ string, match func(detail map[string]any) bool) Ru
 		if !ok {
 			found = cannotSay
 		}
-		return verdict{answer: found, refuse: insufficientScope}
+		return verdict{answer: found, refuse: errInsufficientScope}
 	})
 }

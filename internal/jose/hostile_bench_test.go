@@ -138,6 +138,23 @@ func TestHostileInputs(t *testing.T) {
 	}
 }
 
+// TestRefusedTokensLeaveNothing: a Compact that is used for ever keeps nothing of
+// what it refused half-way through. (Not parallel: it counts what is allocated.)
+func TestRefusedTokensLeaveNothing(t *testing.T) {
+	token := tokenOf(repeat(190, `{`, `"#":0`, `,"0000":0}`)) // refused at its last name
+	var c jose.Compact
+	require.NoError(t, c.Parse(tokenOf(repeat(190, `{`, `"#":0`, `}`))))
+	require.ErrorIs(t, c.Parse(token), jose.ErrToken)
+	const runs = 5000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		_ = c.Parse(token)
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.TotalAlloc-before.TotalAlloc)/runs, int64(1<<10), "bytes allocated for each")
+}
+
 func BenchmarkHostile(b *testing.B) {
 	for _, h := range hostileInputs() {
 		b.Run(strings.ReplaceAll(h.name, ",", ""), func(b *testing.B) {

@@ -90,7 +90,7 @@ func TestParseJWK(t *testing.T) {
 	require.NoError(t, err)
 	x224, y224 := point(p224)
 	prime := elliptic.P256().Params().P
-	cat := func(b ...[]byte) []byte { return slices.Concat(b...) }
+	cat := slices.Concat[[]byte]
 	zero := []byte{0}
 	little := func(y *big.Int) []byte {
 		b := y.FillBytes(make([]byte, 32))
@@ -778,11 +778,11 @@ func TestThumbprint(t *testing.T) {
 		var canonical string
 		switch m["kty"] {
 		case "RSA":
-			canonical = fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, m["e"], m["n"])
+			canonical = fmt.Sprintf(`{"e":%q,"kty":"RSA","n":%q}`, m["e"], m["n"])
 		case "EC":
-			canonical = fmt.Sprintf(`{"crv":"%s","kty":"EC","x":"%s","y":"%s"}`, m["crv"], m["x"], m["y"])
+			canonical = fmt.Sprintf(`{"crv":%q,"kty":"EC","x":%q,"y":%q}`, m["crv"], m["x"], m["y"])
 		case "OKP":
-			canonical = fmt.Sprintf(`{"crv":"%s","kty":"OKP","x":"%s"}`, m["crv"], m["x"])
+			canonical = fmt.Sprintf(`{"crv":%q,"kty":"OKP","x":%q}`, m["crv"], m["x"])
 		}
 		sum := sha256.Sum256([]byte(canonical))
 		key, err := jose.ParseJWK(text)

@@ -215,7 +215,7 @@ func fixed(a algorithm, r, s *big.Int) []byte {
 
 // ecPoint is a key of any coordinates, on the curve or not.
 func ecPoint(curve elliptic.Curve, x, y *big.Int) *ecdsa.PublicKey {
-	return &ecdsa.PublicKey{Curve: curve, X: x, Y: y} //nolint:staticcheck // SA1019: what must be refused can be made in no other way
+	return &ecdsa.PublicKey{Curve: curve, X: x, Y: y}
 }
 
 // affine are the coordinates of a key.
@@ -867,7 +867,7 @@ func TestSecretNeverShows(t *testing.T) {
 			t.Parallel()
 			var shown []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%c", "%U", "%t", "%e", "%g", "%p", "%T", "%O", "%10.3v", "%!"} {
-				shown = append(shown, fmt.Sprintf(verb, v)) //nolint:govet // verbs of no type are what is tried
+				shown = append(shown, fmt.Sprintf(verb, v))
 			}
 			shown = append(shown, fmt.Sprint(v), fmt.Sprintln(v))
 			text, err := json.Marshal(v)
