@@ -20,6 +20,20 @@
 // verifying signatures are skipped; they spoil no other. An answer without any
 // usable key is a failed fetch, and the keys at hand stay, up to MaxStale.
 //
+// # Outages
+//
+// While the source is down, the last good set serves up to MaxStale; then lookups
+// fail with ErrUnavailable, which is no verdict on any token. Without keys, a fetch
+// is tried again within a second; with keys, within half a minute. A service that
+// must start while its issuer is down says Snapshot. For a health check:
+//
+//	if st := keys.Status(); !st.Usable {
+//		http.Error(w, "no keys", http.StatusServiceUnavailable)
+//	}
+//
+// A readiness check that does this drains a fleet when the issuer is down; often
+// it is better to answer 503 to single requests, and to alarm on Age and LastError.
+//
 // What is not checked: who may sign what. A key is found by id and algorithm;
 // that it is this issuer's is the reason why a Cache serves one issuer only.
 package jwkcache

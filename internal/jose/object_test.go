@@ -219,6 +219,9 @@ func TestParseObject(t *testing.T) {
 		{"last low alone", `{"a":"\udfff"}`, badString},
 		{"high and a letter", `{"a":"\ud800A"}`, badString},
 		{"high and six letters", `{"a":"\ud800udc00ab"}`, badString},
+		{"high and half an escape", `{"a":"\ud800xudc00"}`, badString},
+		{"low twice", `{"a":"\udc00\udc00"}`, badString},
+		{"last low and a low", `{"a":"\udfff\udc00"}`, badString},
 		{"high and another escape", `{"a":"\ud800\ndc00"}`, badString},
 		{"high and an escape that is no half", `{"a":"\ud800\u0041"}`, badString},
 		{"high and what is below a low", `{"a":"\ud800\udbff"}`, badString},
@@ -283,6 +286,36 @@ func TestParseObject(t *testing.T) {
 			require.Equal(t, tt.text, o.JSON())
 		})
 	}
+}
+
+// TestParseObjectFoldedLetters: one letter in another case is enough, whichever
+// it is. The registered names hold no capital here, as the claims' do not.
+func TestParseObjectFoldedLetters(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for c := 'a'; c <= 'z'; c++ {
+		names = append(names, "_"+string(c)+"_")
+	}
+	lim := jose.Limits{Bytes: 99, Depth: 1, Values: 9, Reserved: jose.Reserve(names...)}
+	twins := map[string]string{"s": "\u017f", "k": "\u212a"}
+	for _, name := range names {
+		letter := strings.Trim(name, "_")
+		for _, other := range []string{strings.ToUpper(letter), twins[letter]} {
+			if other == "" {
+				continue
+			}
+			_, err := jose.ParseObject(`{"_`+other+`_":1}`, lim)
+			requireJSONVerdict(t, err, folded)
+			_, err = jose.ParseObject(`{"_`+other+`":1}`, lim)
+			require.NoError(t, err)
+		}
+		_, err := jose.ParseObject(`{"`+name+`":1,"`+letter+`":2}`, lim)
+		require.NoError(t, err)
+	}
+	_, err := jose.ParseObject(`{"_@_":1,"_[_":2,"_\u0131_":3}`, lim) // beside A and Z, and the dotless i
+	require.NoError(t, err)
+	_, err = jose.ParseObject(`{"ISS":1,"iss":2}`, jose.Limits{Bytes: 99, Depth: 1, Values: 9})
+	require.NoError(t, err)
 }
 
 // members makes an object of n members; last stands behind them.
