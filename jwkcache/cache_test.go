@@ -518,6 +518,22 @@ func TestFailedFetchKeepsTheSet(t *testing.T) {
 	}
 }
 
+func TestErrorNamesTheFirstFourKeys(t *testing.T) {
+	c := newCache(t, newProvider(publishes(strings.TrimSuffix(strings.Repeat(`{"kty":"AKP"},`, 256), ","))))
+	_, err := c.Keys(t.Context(), "k", "ES256")
+	require.ErrorContains(t, err, "no usable key of 256; key 0: ")
+	require.ErrorContains(t, err, "; key 3: ")
+	require.NotContains(t, err.Error(), "key 4")
+	require.Less(t, len(err.Error()), 1000)
+}
+
+func TestStatusOfAKeyForAnyAlgorithm(t *testing.T) {
+	k := newKey(t, "k", jose.RS256)
+	c := newCache(t, newProvider(publishes(jwk(t, k, members{"alg": nil}), jwk(t, k, members{"kid": nil, "alg": "PS512"}))))
+	has(t, c, k)
+	require.Equal(t, []jwkcache.KeyStatus{{ID: "k"}, {Algorithm: "PS512"}}, c.Status().Keys)
+}
+
 func TestBoundsOfASet(t *testing.T) {
 	k := newKey(t, "k", jose.ES256)
 	text := setOf(jwk(t, k, nil), jwk(t, newKey(t, "l", jose.ES256), nil))
@@ -775,7 +791,11 @@ func TestMovedKeysAreFoundAgain(t *testing.T) {
 		{"gone to another host", says(302, "", "Location: https://elsewhere.example.com/"), 1, []string{"/jwks", oidc, "/moved"}},
 		{"a page", says(200, "<html>", "Content-Type: text/html"), 1, []string{"/jwks", oidc, "/moved"}},
 		{"an empty set", says(200, `{"keys":[]}`), 1, []string{"/jwks", oidc, "/moved"}},
-		{"no answer", hangs, 2, nil}, // the time may be over after the first, which of the timers ever fires first
+		{"no answer", hangs, 2, nil}, // found at the first try or at the second, whichever of two timers fires first
+		{"no answer in time", func(*http.Request) (*http.Response, error) {
+			time.Sleep(10*time.Second + 500*time.Millisecond) // deaf: the time of this fetch is over for certain
+			return nil, io.ErrUnexpectedEOF
+		}, 2, []string{"/jwks", oidc, "/moved"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -43,8 +43,7 @@ func (c challenges) setHeaders(h http.Header, err error) {
 		return // no other token of this client would help, and there is no code for it
 	}
 	challenge := c[f.code]
-	var d *denial
-	if errors.As(err, &d) {
+	if d, ok := denialOf(err); ok {
 		challenge += d.params
 	}
 	h.Add("WWW-Authenticate", challenge)

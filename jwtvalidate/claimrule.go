@@ -20,7 +20,8 @@ type ClaimPath struct {
 // Claim addresses a claim: Claim("realm_access", "roles").
 func Claim(path ...string) ClaimPath { return ClaimPath{path: slices.Clone(path)} }
 
-// Words makes a string count as the words in it, separated by spaces, as in scope.
+// Words makes a string count as the words in it, separated by spaces, as in scope,
+// for AnyOf and AllOf. The texts of those must be words then, without a space.
 func (p ClaimPath) Words() ClaimPath {
 	p.words = true
 	return p
@@ -38,6 +39,8 @@ func (p ClaimPath) rule(name string, want []string, needsWant bool, test func(v 
 		return invalid(name, "an empty list")
 	case slices.Contains(want, ""):
 		return invalid(name, "an empty text equals nothing")
+	case p.words && slices.ContainsFunc(want, func(s string) bool { return strings.Contains(s, " ") }):
+		return invalid(name, "a word holds no space")
 	}
 	return Rule{name: name, test: func(c *Claims, _ *http.Request, _ clock) verdict {
 		v, ok := p.value(c)

@@ -32,6 +32,9 @@ type claims struct {
 	issued    time.Time // zero: absent
 }
 
+// none reports whether there are no claims: nil, or a Claims that nobody made.
+func (c *Claims) none() bool { return c == nil || c.veil == nil }
+
 // Issuer is iss: the URL of the policy that accepted the token.
 func (c *Claims) Issuer() string { return c.issuer }
 

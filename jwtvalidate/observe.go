@@ -2,7 +2,6 @@ package jwtvalidate
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -31,19 +30,18 @@ type Event struct {
 }
 
 // report tells Observe and Logger of a decision. Without them, it costs nothing.
-func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err error) {
+func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err error, optional bool) {
 	e := Event{Kind: KindAccepted, Reason: ReasonOf(err), Duration: time.Since(start), Err: err}
 	if p != nil {
 		e.Issuer = p.url
 	}
-	var d *denial
-	if errors.As(err, &d) {
+	if d, ok := denialOf(err); ok {
 		e.Rule = d.rule
 	}
 	switch {
 	case e.Reason == ReasonUnavailable:
 		e.Kind = KindUnavailable
-	case e.Reason == ReasonNoToken && v.optional:
+	case e.Reason == ReasonNoToken && optional:
 		e.Kind = KindAnonymous
 	case err != nil:
 		e.Kind = KindRefused

@@ -2,6 +2,7 @@ package jwtvalidate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,11 +27,13 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, before := v.claimsIn(r.Context())
 			if !before {
-				var err error
-				if claims, err = v.Check(r); err != nil {
+				token, err := bearer(r.Header)
+				if claims, err = v.decide(r.Context(), r, token, err, false); err != nil {
 					v.refuse(w, r, err)
 					return
 				}
+			}
+			if c, _ := FromContext(r.Context()); c != claims { // none, or another validator's: next sees those that the rules saw
 				r = r.WithContext(&claimsContext{r.Context(), v, claims})
 			}
 			if err := v.apply(r.Context(), &all, claims, r); err != nil {
@@ -44,12 +47,15 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 
 // Allow is Require for other transports: it holds claims of CheckToken against
 // rules. The error wraps ErrForbidden, ErrInsufficientScope, ErrStepUp or
-// ErrUnavailable; a rule that was made wrongly is an error too. Rules about the
-// request cannot say anything here.
+// ErrUnavailable; a rule that was made wrongly is an error too, and nil claims are
+// ErrNoToken. Rules about the request cannot say anything here.
 func (v *Validator) Allow(ctx context.Context, c *Claims, rules ...Rule) error {
 	all := All(rules...)
 	if err := all.mistake(); err != nil {
 		return err
+	}
+	if c.none() {
+		return ErrNoToken
 	}
 	return v.apply(ctx, &all, c, nil)
 }
@@ -66,7 +72,7 @@ func (v *Validator) apply(ctx context.Context, rule *Rule, c *Claims, r *http.Re
 	}
 	err := deny(verdict, rule)
 	if v.observe != nil || v.logger != nil {
-		v.report(ctx, v.policies[c.issuer], start, err)
+		v.report(ctx, v.policies[c.issuer], start, err, false)
 	}
 	return err
 }
@@ -79,7 +85,19 @@ type denial struct {
 	cause  error
 }
 
-func (d *denial) Unwrap() []error { return []error{d.failure, d.cause} }
+func (d *denial) Unwrap() []error {
+	if d.cause == nil {
+		return []error{d.failure}
+	}
+	return []error{d.failure, d.cause}
+}
+
+// denialOf finds the denial that an error stands for, not one that it has for a
+// cause: a Confirm or RequestRule may ask Allow.
+func denialOf(err error) (*denial, bool) {
+	var d *denial
+	return d, errors.As(err, &d) && d.failure == failureOf(err)
+}
 
 func deny(verdict verdict, route *Rule) error {
 	d := &denial{failure: forbidden, rule: verdict.rule, cause: verdict.cause}
@@ -102,7 +120,7 @@ func deny(verdict verdict, route *Rule) error {
 			d.params = `, acr_values="` + strings.Join(route.acr, " ") + `"`
 		}
 		if route.maxAge > 0 {
-			d.params += `, max_age=` + strconv.Itoa(int(route.maxAge/time.Second))
+			d.params += `, max_age=` + strconv.FormatInt(int64(route.maxAge/time.Second), 10)
 		}
 	}
 	return d

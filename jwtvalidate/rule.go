@@ -62,6 +62,7 @@ func All(rules ...Rule) Rule {
 	if len(rules) == 1 {
 		return rules[0]
 	}
+	rules = slices.Clone(rules)
 	return combine("All", rules, func(c *Claims, r *http.Request, now clock) verdict {
 		return first(no, yes, rules, c, r, now)
 	})
@@ -69,6 +70,7 @@ func All(rules ...Rule) Rule {
 
 // Any passes if one of the rules does, whatever the others say.
 func Any(rules ...Rule) Rule {
+	rules = slices.Clone(rules)
 	return combine("Any", rules, func(c *Claims, r *http.Request, now clock) verdict {
 		return first(yes, no, rules, c, r, now)
 	})

@@ -68,6 +68,7 @@ func TestRules(t *testing.T) {
 		{"scope: escaped", jwtvalidate.AllScopes("read"), `"scope":"\u0072ead"`, saysYes},
 		{"scope: an array", jwtvalidate.AllScopes("read"), `"scope":["read"]`, cannot},
 		{"scope: null", jwtvalidate.AllScopes("read"), `"scope":null`, cannot},
+		{"scope: null, beside scp", jwtvalidate.AllScopes("read"), `"scope":null,"scp":"read"`, cannot},
 		{"scope: missing", jwtvalidate.AllScopes("read"), `"x":1`, cannot},
 		{"scp: a string", jwtvalidate.AllScopes("read"), `"scp":"write read"`, saysYes},
 		{"scp: an array", jwtvalidate.AllScopes("read"), `"scp":["write","read"]`, saysYes},
@@ -88,6 +89,8 @@ func TestRules(t *testing.T) {
 		{"role: words", claim("roles").Words().AnyOf("a"), `"roles":"b a"`, saysYes},
 		{"role: words, unless asked for", claim("roles").AnyOf("a"), `"roles":"b a"`, saysNo},
 		{"roles: all", claim("roles").AllOf("a", "b"), `"roles":["b","c","a"]`, saysYes},
+		{"roles: all, odd", claim("roles").AllOf("a"), `"roles":["a",1]`, cannot},
+		{"roles: all, null", claim("roles").AllOf("a"), `"roles":["a",null]`, cannot},
 		{"roles: not all", claim("roles").AllOf("a", "b"), `"roles":["a"]`, saysNo},
 		{"through an array", claim("a", "0").AnyOf("x"), `"a":["x"]`, cannot},
 		{"eight deep", claim("1", "2", "3", "4", "5", "6", "7", "8").AnyOf("x"), `"1":{"2":{"3":{"4":{"5":{"6":{"7":{"8":["x"]}}}}}}}`, saysYes},
@@ -101,6 +104,9 @@ func TestRules(t *testing.T) {
 		{"equals: false", claim("b").Equals(false), `"b":true`, saysNo},
 		{"equals: integer", claim("n").Equals(42), `"n":42`, saysYes},
 		{"equals: beyond 2^53", claim("n").Equals(int64(9007199254740993)), `"n":9007199254740992`, saysNo},
+		{"equals: beyond 2^53, the same", claim("n").Equals(int64(9007199254740993)), `"n":9007199254740993`, saysYes},
+		{"equals: beyond int64", claim("n").Equals(1), `"n":18446744073709551617`, cannot},
+		{"equals: text for an integer", claim("n").Equals(0), `"n":""`, cannot},
 		{"equals: json.Number", claim("n").Equals(json.Number("7")), `"n":7`, saysYes},
 		{"equals: a fraction", claim("n").Equals(1), `"n":1.5`, cannot},
 		{"equals: null", claim("n").Equals(0), `"n":null`, cannot},
@@ -114,6 +120,8 @@ func TestRules(t *testing.T) {
 		{"absent: there", claim("x").Absent(), `"x":0`, saysNo},
 		{"absent: null is there", claim("x").Absent(), `"x":null`, saysNo},
 		{"absent: nested", claim("x", "y").Absent(), `"x":{"z":1}`, saysYes},
+		{"absent: on the way", claim("x", "y").Absent(), `"z":1`, saysYes},
+		{"absent: null on the way", claim("x", "y").Absent(), `"x":null`, cannot},
 		{"absent: the path leads through text", claim("x", "y").Absent(), `"x":"y"`, cannot},
 		{"matches", claim("n").Matches(func(v any) bool { return v == json.Number("3") }), `"n":3`, saysYes},
 		{"matches: no", claim("n").Matches(func(any) bool { return false }), `"n":3`, saysNo},
@@ -122,6 +130,9 @@ func TestRules(t *testing.T) {
 		{"auth_time: fresh", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1799999941`, saysYes},
 		{"auth_time: at the limit", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1799999940`, saysYes},
 		{"auth_time: old", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1799999939`, saysNo},
+		{"auth_time: a minute ahead", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1800000060`, saysYes},
+		{"auth_time: more than a minute ahead", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1800000061`, cannot},
+		{"auth_time: null", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":null`, cannot},
 		{"auth_time: future", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1800000100`, cannot},
 		{"auth_time: text", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":"1800000000"`, cannot},
 		{"auth_time: missing", jwtvalidate.MaxAuthAge(time.Minute), `"x":1`, cannot},
@@ -131,6 +142,12 @@ func TestRules(t *testing.T) {
 		{"act", jwtvalidate.Actors("svc"), `"act":{"sub":"svc"}`, saysYes},
 		{"act: chain", jwtvalidate.Actors("svc", "web"), `"act":{"sub":"svc","act":{"sub":"web"}}`, saysYes},
 		{"act: a stranger in the chain", jwtvalidate.Actors("svc"), `"act":{"sub":"svc","act":{"sub":"web"}}`, saysNo},
+		{"act: a stranger before an odd one", jwtvalidate.Actors("svc"), `"act":{"sub":"web","act":7}`, cannot},
+		{"act: a stranger before null", jwtvalidate.Actors("svc"), `"act":{"sub":"web","act":null}`, cannot},
+		{"act: a stranger first", jwtvalidate.Actors("svc"), `"act":{"sub":"web","act":{"sub":"svc"}}`, saysNo},
+		{"act: an odd one behind", jwtvalidate.Actors("svc"), `"act":{"sub":"svc","act":"svc"}`, cannot},
+		{"act: eight", jwtvalidate.Actors("s"), `"act":` + strings.Repeat(`{"sub":"s","act":`, 7) + `{"sub":"s"}` + strings.Repeat("}", 7), saysYes},
+		{"act: nine", jwtvalidate.Actors("s"), `"act":` + strings.Repeat(`{"sub":"s","act":`, 8) + `{"sub":"s"}` + strings.Repeat("}", 8), cannot},
 		{"act: without sub", jwtvalidate.Actors("svc"), `"act":{}`, cannot},
 		{"act: endless", jwtvalidate.Actors("s"), `"act":` + strings.Repeat(`{"sub":"s","act":`, 9) + `{"sub":"s"}` + strings.Repeat("}", 9), cannot},
 		{"act: missing", jwtvalidate.Actors("svc"), `"x":1`, cannot},
@@ -138,12 +155,17 @@ func TestRules(t *testing.T) {
 		{"details: matched", jwtvalidate.AuthorizationDetails("pay", func(d map[string]any) bool { return d["n"] == json.Number("1") }), `"authorization_details":[{"type":"pay","n":1}]`, saysYes},
 		{"details: not matched", jwtvalidate.AuthorizationDetails("pay", func(map[string]any) bool { return false }), `"authorization_details":[{"type":"pay"}]`, saysNo},
 		{"details: odd", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":[{"type":"pay"},7]`, cannot},
+		{"details: odd, then good", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":[{"type":7},{"type":"pay"}]`, cannot},
+		{"details: another type that matches", jwtvalidate.AuthorizationDetails("pay", func(map[string]any) bool { return true }), `"authorization_details":[{"type":"x"}]`, saysNo},
+		{"details: none", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":[]`, saysNo},
 		{"details: no array", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":{"type":"pay"}`, cannot},
 
 		{"all", jwtvalidate.All(jwtvalidate.AllScopes("a"), claim("x").Exists()), `"scope":"a","x":1`, saysYes},
 		{"all: a no wins over cannot say", jwtvalidate.All(claim("y").Exists(), jwtvalidate.AllScopes("b")), `"scope":"a"`, saysNo},
 		{"all: cannot say", jwtvalidate.All(jwtvalidate.AllScopes("a"), claim("y").Exists()), `"scope":"a"`, cannot},
 		{"any: a yes wins over cannot say", jwtvalidate.Any(claim("y").Exists(), jwtvalidate.AllScopes("a")), `"scope":"a"`, saysYes},
+		{"any: a yes before cannot say", jwtvalidate.Any(jwtvalidate.AllScopes("a"), claim("y").Exists()), `"scope":"a"`, saysYes},
+		{"all: a no before cannot say", jwtvalidate.All(jwtvalidate.AllScopes("b"), claim("y").Exists()), `"scope":"a"`, saysNo},
 		{"any: cannot say", jwtvalidate.Any(claim("y").Exists(), jwtvalidate.AllScopes("b")), `"scope":"a"`, cannot},
 		{"any: no", jwtvalidate.Any(jwtvalidate.AllScopes("c"), jwtvalidate.AllScopes("b")), `"scope":"a"`, saysNo},
 		{"a path value, without a request", claim("sub").PathValue("id"), `"sub":"7"`, cannot},
@@ -164,6 +186,8 @@ func TestRulesMadeWrongly(t *testing.T) {
 		"empty scope":      jwtvalidate.AnyScope(""),
 		"two in one":       jwtvalidate.AllScopes("a b"),
 		"a quote":          jwtvalidate.AllScopes(`a"`),
+		"a backslash":      jwtvalidate.AllScopes(`a\`),
+		"a control":        jwtvalidate.AllScopes("a\x7f"),
 		"no path":          claim().AnyOf("x"),
 		"empty name":       claim("a", "").Exists(),
 		"no path to scope": claim().AllScopes("x"),
@@ -175,6 +199,8 @@ func TestRulesMadeWrongly(t *testing.T) {
 		"number text":      claim("a").Equals(json.Number("x")),
 		"empty prefix":     claim("a").Prefix(""),
 		"no match":         claim("a").Matches(nil),
+		"words in a word":  claim("a").Words().AnyOf("x", "a b"),
+		"all of a space":   claim("a").Words().AllOf(" "),
 		"no wildcard":      claim("a").PathValue(""),
 		"absent nothing":   claim().Absent(),
 		"no rules in all":  jwtvalidate.All(),
@@ -299,6 +325,7 @@ func TestRequestRule(t *testing.T) {
 		{"an outage in Any, first", jwtvalidate.Any(rule(outage), rule(errOwn)), http.StatusServiceUnavailable},
 		{"an outage that does not matter", jwtvalidate.Any(rule(outage), pass), http.StatusOK},
 		{"an outage behind a no", jwtvalidate.All(rule(outage), jwtvalidate.Not(pass)), http.StatusForbidden},
+		{"an outage that says forbidden, negated", jwtvalidate.Not(rule(errors.Join(jwtvalidate.ErrForbidden, jwtvalidate.ErrUnavailable))), http.StatusServiceUnavailable},
 		{"an outage that says forbidden", rule(errors.Join(jwtvalidate.ErrForbidden, jwtvalidate.ErrUnavailable)), http.StatusServiceUnavailable},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -331,6 +358,195 @@ func TestRuleIsObserved(t *testing.T) {
 		require.Equal(t, issuerURL, events[1].Issuer)
 		require.NotContains(t, fmt.Sprintf("%+v", events), canary)
 	}
+}
+
+// What the caller does to its list afterwards changes no rule.
+func TestRulesAreCopied(t *testing.T) {
+	v := trust(t, nil)
+	c, err := jwtvalidate.NewClaims(map[string]any{"scope": "a"})
+	require.NoError(t, err)
+	pass, fail := jwtvalidate.AllScopes("a"), jwtvalidate.AllScopes("b")
+	list := []jwtvalidate.Rule{pass, fail}
+	all, anyOf := jwtvalidate.All(list...), jwtvalidate.Any(list...)
+	route := v.Require(list...)(okay)
+	list[0], list[1] = fail, pass
+	require.ErrorIs(t, v.Allow(t.Context(), c, all), jwtvalidate.ErrInsufficientScope)
+	list[0], list[1] = pass, pass
+	require.ErrorIs(t, v.Allow(t.Context(), c, all), jwtvalidate.ErrInsufficientScope)
+	r := request()
+	require.Equal(t, http.StatusForbidden, record(route, r.WithContext(v.WithClaims(r.Context(), c))).status)
+	list[0], list[1] = fail, jwtvalidate.Rule{}
+	require.NoError(t, v.Allow(t.Context(), c, anyOf))
+
+	c, err = jwtvalidate.NewClaims(map[string]any{"scope": "a", "acr": "a", "act": map[string]any{"sub": "a"}, "a": "a"})
+	require.NoError(t, err)
+	for name, of := range map[string]func(list []string) jwtvalidate.Rule{
+		"AllScopes": func(l []string) jwtvalidate.Rule { return jwtvalidate.AllScopes(l...) },
+		"AnyScope":  func(l []string) jwtvalidate.Rule { return jwtvalidate.AnyScope(l...) },
+		"ACR":       func(l []string) jwtvalidate.Rule { return jwtvalidate.ACR(l...) },
+		"Actors":    func(l []string) jwtvalidate.Rule { return jwtvalidate.Actors(l...) },
+		"AnyOf":     func(l []string) jwtvalidate.Rule { return jwtvalidate.Claim("a").AnyOf(l...) },
+		"AllOf":     func(l []string) jwtvalidate.Rule { return jwtvalidate.Claim("a").AllOf(l...) },
+		"Claim":     func(l []string) jwtvalidate.Rule { return jwtvalidate.Claim(l...).Equals("a") },
+	} {
+		list := []string{"a"}
+		rule := of(list)
+		list[0] = "b"
+		require.NoError(t, v.Allow(t.Context(), c, rule), name)
+		list[0] = "b"
+		rule = of(list)
+		list[0] = "a"
+		require.Error(t, v.Allow(t.Context(), c, rule), name)
+	}
+}
+
+// What a combination answers: the first no, or what weighs most; with what the
+// route asks for, and nothing that it asks to be without.
+func TestChallengesOfCombinations(t *testing.T) {
+	claim, scopes := jwtvalidate.Claim, jwtvalidate.AllScopes
+	errOwn := errors.New("own")
+	own := jwtvalidate.RequestRule(func(*http.Request, *jwtvalidate.Claims) error { return errOwn }).Named("own")
+	noOwn := jwtvalidate.RequestRule(func(*http.Request, *jwtvalidate.Claims) error { return errors.Join(jwtvalidate.ErrForbidden, errOwn) })
+	role := claim("roles").AnyOf("admin") // a plain no
+	const stepUp = `Bearer realm="api", error="insufficient_user_authentication"`
+	const scope = `Bearer realm="api", error="insufficient_scope"`
+	for _, row := range []struct {
+		name            string
+		rule            jwtvalidate.Rule
+		members         string
+		challenge, told string
+		cause           error
+	}{
+		{"any: the first", jwtvalidate.Any(scopes("a"), role), `"scope":"x","roles":[]`, scope + `, scope="a"`, "AllScopes(a)", nil},
+		{"any: the first, a role", jwtvalidate.Any(role, scopes("a")), `"scope":"x","roles":[]`, "", "Claim(roles).AnyOf", nil},
+		{"not: no scope would help", jwtvalidate.Not(scopes("a")), `"roles":[]`, "", "Not(AllScopes(a))", nil},
+		{"not: no scope to be without", jwtvalidate.All(scopes("a"), jwtvalidate.Not(scopes("b"))), `"scope":"b"`, scope + `, scope="a"`, "AllScopes(a)", nil},
+		{"not: has it", jwtvalidate.All(scopes("b"), jwtvalidate.Not(scopes("b").Named("b"))), `"scope":"b"`, "", "Not(b)", nil},
+		{"an error of its own weighs more", jwtvalidate.All(scopes("a"), own), `"roles":[]`, "", "own", errOwn},
+		{"a plain no keeps its cause", noOwn, `"roles":[]`, "", "RequestRule", errOwn},
+		{"acr once, in order", jwtvalidate.All(jwtvalidate.ACR("gold", "silver"), jwtvalidate.ACR("silver", "iron")), `"acr":"x"`, stepUp + `, acr_values="gold silver iron"`, "ACR(gold silver)", nil},
+		{"no auth_time", jwtvalidate.MaxAuthAge(time.Minute), `"acr":"x"`, stepUp + `, max_age=60`, "MaxAuthAge(1m0s)", nil},
+		{"an odd auth_time", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":"x"`, stepUp + `, max_age=60`, "MaxAuthAge(1m0s)", nil},
+		{"an old auth_time", jwtvalidate.MaxAuthAge(time.Minute), `"auth_time":1`, stepUp + `, max_age=60`, "MaxAuthAge(1m0s)", nil},
+		{"the least age, first", jwtvalidate.All(jwtvalidate.MaxAuthAge(time.Minute), jwtvalidate.MaxAuthAge(time.Hour), claim("acr").Exists()), `"acr":"x"`, stepUp + `, max_age=60`, "MaxAuthAge(1m0s)", nil},
+		{"the least age, last", jwtvalidate.All(jwtvalidate.MaxAuthAge(time.Hour), jwtvalidate.MaxAuthAge(time.Minute)), `"acr":"x"`, stepUp + `, max_age=60`, "MaxAuthAge(1h0m0s)", nil},
+		{"a long age", jwtvalidate.MaxAuthAge(100 * 365 * 24 * time.Hour), `"acr":"x"`, stepUp + `, max_age=3153600000`, "MaxAuthAge(876000h0m0s)", nil},
+		{"details", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":[]`, scope, "Claim(authorization_details).type pay", nil},
+		{"the innermost rule is told", jwtvalidate.All(claim("roles").Exists(), jwtvalidate.Any(scopes("a"), scopes("b"))), `"scope":"x","roles":[]`, scope + `, scope="a b"`, "AllScopes(a)", nil},
+		{"unless it has a name", jwtvalidate.Any(scopes("a"), scopes("b")).Named("out"), `"scope":"x"`, scope + `, scope="a b"`, "out", nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var last jwtvalidate.Event
+			v := validator(t, jwtvalidate.Config{
+				Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))},
+				Observe: func(_ context.Context, e jwtvalidate.Event) { last = e },
+			})
+			got := record(v.Require(row.rule)(okay), request("Bearer "+es256(t, goodHeader, payload(row.members))))
+			require.Equal(t, row.challenge, got.header.Get("WWW-Authenticate"))
+			if row.challenge != "" {
+				_, _, err := parseChallenge(row.challenge)
+				require.NoError(t, err)
+			}
+			require.Equal(t, row.told, last.Rule)
+			if row.cause != nil {
+				require.ErrorIs(t, last.Err, row.cause)
+			}
+		})
+	}
+}
+
+// Without a text on either side nothing can be said, and no negation passes.
+func TestPathValue(t *testing.T) {
+	v := trust(t, nil)
+	own := jwtvalidate.Claim("owner").PathValue("id")
+	for _, row := range []struct {
+		name, pattern, members string
+		passes, negated        int
+	}{
+		{"equal", "/{id}", `"owner":"7"`, http.StatusOK, http.StatusForbidden},
+		{"another", "/{id}", `"owner":"8"`, http.StatusForbidden, http.StatusOK},
+		{"an empty claim", "/{id}", `"owner":""`, http.StatusForbidden, http.StatusForbidden},
+		{"no claim", "/{id}", `"x":1`, http.StatusForbidden, http.StatusForbidden},
+		{"a number", "/{id}", `"owner":7`, http.StatusForbidden, http.StatusForbidden},
+		{"no such wildcard", "/{other}", `"owner":"7"`, http.StatusForbidden, http.StatusForbidden},
+	} {
+		token := es256(t, goodHeader, payload(row.members))
+		require.Equal(t, row.passes, route(t, v, row.pattern, v.Require(own)(okay), "/7", token).Code, row.name)
+		require.Equal(t, row.negated, route(t, v, row.pattern, v.Require(jwtvalidate.Not(own))(okay), "/7", token).Code, row.name)
+	}
+}
+
+// No claims are no credential, never a panic and never a pass.
+func TestNoClaims(t *testing.T) {
+	v := trust(t, nil)
+	absent := jwtvalidate.Claim("x").Absent()
+	h := v.Require(absent)(okay)
+	for name, c := range map[string]*jwtvalidate.Claims{"nil": nil, "zero": {}} {
+		t.Run(name, func(t *testing.T) {
+			require.ErrorIs(t, v.Allow(t.Context(), c, absent), jwtvalidate.ErrNoToken)
+			ctx := v.WithClaims(t.Context(), c)
+			_, ok := jwtvalidate.FromContext(ctx)
+			require.False(t, ok)
+			requireRefused(t, record(h, request().WithContext(ctx)), http.StatusUnauthorized, challengeNone)
+			require.Equal(t, http.StatusOK, record(h, request("Bearer "+good(t)).WithContext(ctx)).status)
+		})
+	}
+}
+
+// Behind Require, next sees the claims that the rules saw.
+func TestRequireShowsItsOwnClaims(t *testing.T) {
+	v, other := trust(t, nil), trust(t, nil)
+	mine, err := jwtvalidate.NewClaims(map[string]any{"sub": "mine"})
+	require.NoError(t, err)
+	theirs, err := jwtvalidate.NewClaims(map[string]any{"sub": "theirs"})
+	require.NoError(t, err)
+	ctx := other.WithClaims(v.WithClaims(t.Context(), mine), theirs)
+	for want, rules := range map[string]func(http.Handler) http.Handler{
+		"mine":   v.Require(jwtvalidate.Claim("sub").Equals("mine")),
+		"theirs": other.Require(jwtvalidate.Claim("sub").Equals("theirs")),
+	} {
+		got := record(rules(okay), request().WithContext(ctx))
+		require.Equal(t, http.StatusOK, got.status)
+		require.Equal(t, want, got.header.Get("Sub"))
+	}
+}
+
+// Who is let in without a token is anonymous; who is refused for it is not.
+func TestRequiredInOptionalIsObserved(t *testing.T) {
+	var kinds []jwtvalidate.Kind
+	v := validator(t, jwtvalidate.Config{
+		Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))}, Optional: true,
+		Observe: func(_ context.Context, e jwtvalidate.Event) { kinds = append(kinds, e.Kind) },
+	})
+	got := record(v.Handler(v.Require(jwtvalidate.AllScopes("read"))(okay)), request())
+	require.Equal(t, http.StatusUnauthorized, got.status)
+	require.Equal(t, []jwtvalidate.Kind{jwtvalidate.KindAnonymous, jwtvalidate.KindRefused}, kinds)
+}
+
+// A denial that an error has for a cause is not what is answered or told.
+func TestDenialAsACause(t *testing.T) {
+	inner := trust(t, nil)
+	var last jwtvalidate.Event
+	p := policy(sourceOf(allKeys()...))
+	p.Confirm = func(r *http.Request, c *jwtvalidate.Claims) error {
+		return inner.Allow(r.Context(), c, jwtvalidate.AllScopes("bind"))
+	}
+	v := validator(t, jwtvalidate.Config{
+		Issuers: []jwtvalidate.Issuer{p}, Observe: func(_ context.Context, e jwtvalidate.Event) { last = e },
+	})
+	bound := es256(t, goodHeader, payload(`"cnf":{"x":1}`))
+	requireRefused(t, record(v.Handler(okay), request("Bearer "+bound)), http.StatusUnauthorized, challengeToken)
+	require.Equal(t, jwtvalidate.ReasonConfirmation, last.Reason)
+	require.Empty(t, last.Rule)
+
+	ask := jwtvalidate.RequestRule(func(r *http.Request, c *jwtvalidate.Claims) error {
+		return inner.Allow(r.Context(), c, jwtvalidate.ACR("gold"))
+	})
+	got := record(v.Require(ask.Named("ask"))(okay), request("Bearer "+good(t)))
+	require.Equal(t, http.StatusForbidden, got.status)
+	require.Empty(t, got.header.Values("WWW-Authenticate"))
+	require.Equal(t, jwtvalidate.ReasonForbidden, last.Reason)
+	require.Equal(t, "ask", last.Rule)
 }
 
 // Another authenticator stands before the same rules.

@@ -9,7 +9,7 @@ import (
 
 // MaxAuthAge passes if the user has authenticated, by auth_time, no longer ago
 // than this. Who has not is asked to do so again (RFC 9470). Without auth_time,
-// or with one in the future, it cannot say, and asks too.
+// or with one more than a minute in the future, it cannot say, and asks too.
 func MaxAuthAge(age time.Duration) Rule {
 	name := "MaxAuthAge(" + age.String() + ")"
 	if age < time.Second || age%time.Second != 0 {
@@ -55,18 +55,17 @@ const maxActors = 8
 func Actors(subjects ...string) Rule {
 	subjects = slices.Clone(subjects)
 	return ClaimPath{path: []string{"act"}}.rule("Actors", subjects, true, func(v any) verdict {
+		all := true
 		for range maxActors {
 			act, _ := v.(map[string]any)
 			sub, ok := act["sub"].(string)
 			if !ok {
 				return verdict{answer: cannotSay}
 			}
-			if !slices.Contains(subjects, sub) {
-				return verdict{}
-			}
+			all = all && slices.Contains(subjects, sub)
 			var more bool
 			if v, more = act["act"]; !more {
-				return verdict{answer: yes}
+				return is(all) // only now: behind a stranger the chain may be odd
 			}
 		}
 		return verdict{answer: cannotSay}

@@ -37,7 +37,7 @@ type Validator struct {
 // one of the errors of this package, never both and never neither.
 func (v *Validator) Check(r *http.Request) (*Claims, error) {
 	token, err := bearer(r.Header)
-	return v.decide(r.Context(), r, token, err)
+	return v.decide(r.Context(), r, token, err, v.optional)
 }
 
 // CheckToken is Check for other transports, where the token was found by other
@@ -48,7 +48,7 @@ func (v *Validator) CheckToken(ctx context.Context, token string) (*Claims, erro
 	if token == "" {
 		err = ErrNoToken
 	}
-	return v.decide(ctx, nil, token, err)
+	return v.decide(ctx, nil, token, err, v.optional)
 }
 
 // Handler lets requests with a good token through to next, with the claims in
@@ -114,8 +114,11 @@ func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
 
 // WithClaims puts claims into a context as Handler does, so that another
 // authenticator (an API key, Basic) can stand before the same rules. Whoever
-// calls it vouches for the claims: see NewClaims.
+// calls it vouches for the claims: see NewClaims. Nil claims are none.
 func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
+	if c.none() {
+		c = nil
+	}
 	return &claimsContext{ctx, v, c}
 }
 
@@ -126,7 +129,8 @@ func FromContext(ctx context.Context) (*Claims, bool) {
 	return c, c != nil
 }
 
-func (v *Validator) decide(ctx context.Context, r *http.Request, token string, err error) (*Claims, error) {
+// decide tells of what it decides; optional only says how no token is told of.
+func (v *Validator) decide(ctx context.Context, r *http.Request, token string, err error, optional bool) (*Claims, error) {
 	var start time.Time
 	if v.observe != nil || v.logger != nil {
 		start = time.Now()
@@ -142,7 +146,7 @@ func (v *Validator) decide(ctx context.Context, r *http.Request, token string, e
 		}
 	}
 	if v.observe != nil || v.logger != nil {
-		v.report(ctx, p, start, err)
+		v.report(ctx, p, start, err, optional)
 	}
 	if err != nil {
 		return nil, err
