@@ -28,8 +28,8 @@ type Config struct {
 	// and iat. Zero: 10 s. NoLeeway: none. More than a minute is an error.
 	Leeway time.Duration
 
-	// Rules are for every request with a credential through this Validator. Rules
-	// for single routes stand in Require. Nil: none.
+	// Rules are for every token that this Validator checks. Rules for single routes,
+	// and for claims that came by WithClaims, stand in Require. Nil: none.
 	Rules []Rule
 
 	// Realm stands in the challenges (RFC 9110 section 11.5). Zero: "api".

@@ -114,7 +114,8 @@ func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
 
 // WithClaims puts claims into a context as Handler does, so that another
 // authenticator (an API key, Basic) can stand before the same rules. Whoever
-// calls it vouches for the claims: see NewClaims. Nil claims are none.
+// calls it vouches for the claims: see NewClaims. Only Require takes them; Handler
+// and Config.Rules are about tokens. Nil claims are none.
 func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
 	if c.none() {
 		c = nil
