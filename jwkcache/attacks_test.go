@@ -293,11 +293,18 @@ func TestK12PrivateKeys(t *testing.T) {
 	require.NoError(t, err)
 	good := newKey(t, "good", jose.ES256)
 	var event jwkcache.Event
+	var log bytes.Buffer
 	p := newProvider(publishes(jwk(t, leaked, members{"d": base64.RawURLEncoding.EncodeToString(d)}), jwk(t, good, nil)))
 	c := newCache(t, p, func(c *jwkcache.Config) {
 		c.Observe = func(_ context.Context, e jwkcache.Event) { event = e }
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	v := validator(t, c, issuer, "ES256")
+	_, err = v.CheckToken(t.Context(), mint(t, good, issuer))
+	require.NoError(t, err)
+	require.Contains(t, log.String(), `level=WARN msg="the key set shows private or symmetric keys"`)
+	require.Contains(t, log.String(), "keys=1")
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
 	_, err = v.CheckToken(t.Context(), mint(t, leaked, issuer))
 	require.ErrorIs(t, err, jwtvalidate.ErrUnknownKey)
 	_, err = v.CheckToken(t.Context(), mint(t, good, issuer))

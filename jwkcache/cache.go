@@ -129,6 +129,10 @@ func (c *Cache) fetch(ctx context.Context, before *snapshot, want *wanted) (s *s
 		}
 		c.settle(s, before, want)
 		c.keep(s, before)
+		if s != nil && s.exposed > 0 && c.logger != nil {
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "the key set shows private or symmetric keys",
+				slog.String("source", c.name), slog.Int("keys", s.exposed))
+		}
 		c.report(ctx, e)
 	}()
 	return c.source(ctx, before)

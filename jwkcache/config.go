@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/internal/fetch"
@@ -53,7 +54,7 @@ type Config struct {
 	// succeeds. Zero: 1 h. At least RefreshAfter.
 	MaxStale time.Duration
 	// MinRefetch is the time between fetches that unknown key ids cause; two may
-	// be saved up. Zero: 30 s.
+	// be saved up, and the first fetch of all counts. Zero: 30 s.
 	MinRefetch time.Duration
 	// Timeout bounds one fetch, discovery included. Zero: 10 s.
 	Timeout time.Duration
@@ -70,7 +71,8 @@ type Config struct {
 	// with other pins, or holds private keys. Empty: none.
 	Snapshot string
 
-	// Logger gets failed fetches at level Warn, at most one for each fetch. Nil: silent.
+	// Logger gets, at level Warn, failed fetches, and sets that hold private or
+	// symmetric keys; one line for each fetch. Nil: silent.
 	Logger *slog.Logger
 	// Observe is called after each fetch, synchronously: it must not block. Its
 	// panic changes nothing. Nil: none.
@@ -81,7 +83,7 @@ type Config struct {
 
 // Event is one fetch.
 type Event struct {
-	Source   string        // URL, Issuer or File of the Config
+	Source   string        // URL without its query, Issuer or File of the Config
 	Keys     int           // usable keys in the answer
 	Skipped  int           // keys of the answer that are not used
 	Duration time.Duration // of the fetch
@@ -162,7 +164,7 @@ func newClient(cfg Config, guard bool) (*fetch.Client, error) {
 // newCache takes a Config with its defaults, and a source that was checked.
 func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
 	c := &Cache{
-		name:         cfg.URL + cfg.Issuer + cfg.File, // one of them
+		name:         withoutQuery(cfg.URL) + cfg.Issuer + cfg.File, // one of them
 		source:       newSource(cfg, client),
 		refreshAfter: cfg.RefreshAfter,
 		maxStale:     cfg.MaxStale,
@@ -221,6 +223,12 @@ func checkSource(client *fetch.Client, cfg Config) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// withoutQuery leaves out where an access key of the owner may stand.
+func withoutQuery(url string) string {
+	place, _, _ := strings.Cut(url, "?")
+	return place
 }
 
 func orElse[T comparable](v, zero T) T {

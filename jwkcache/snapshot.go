@@ -19,6 +19,7 @@ type snapshot struct {
 	byThumbprint map[string]crypto.PublicKey
 	usable       []usedKey
 	skipped      []KeyStatus
+	exposed      int    // of the skipped: private and symmetric keys
 	generation   uint64 // counts changes of the usable keys
 
 	at         time.Time     // of the fetch
@@ -60,6 +61,9 @@ func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 			err = s.add(k, before)
 		}
 		if err != nil {
+			if errors.Is(err, jose.ErrKeyPrivate) {
+				s.exposed++
+			}
 			s.skipped = append(s.skipped, KeyStatus{ID: keyIDIn(k.Raw), Skipped: err.Error()})
 			if len(s.skipped) <= 4 {
 				none = fmt.Errorf("%w; key %d: %w", none, i, err)
