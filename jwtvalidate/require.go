@@ -33,9 +33,7 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 					return
 				}
 			}
-			if c, _ := FromContext(r.Context()); c != claims { // none, or another validator's: next sees those that the rules saw
-				r = r.WithContext(&claimsContext{r.Context(), v, claims})
-			}
+			r = v.innermost(r, claims)
 			if err := v.apply(r.Context(), &all, claims, r); err != nil {
 				v.refuse(w, r, err)
 				return

@@ -562,6 +562,19 @@ func TestWithClaims(t *testing.T) {
 	w := route(t, v, "/", apiKey(v.Require(jwtvalidate.AllScopes("read"))(okay)), "/", "")
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, "batch", w.Header().Get("Sub"))
+	w = route(t, v, "/", apiKey(v.Handler(v.Require(jwtvalidate.AllScopes("read"))(okay))), "/", "")
+	require.Equal(t, http.StatusOK, w.Code, "a group takes vouched claims where there is no token")
+	require.Equal(t, "batch", w.Header().Get("Sub"))
+	w = route(t, v, "/", apiKey(v.Handler(okay)), "/", "not.a.token")
+	require.Equal(t, http.StatusUnauthorized, w.Code, "a bad token is refused all the same")
+	w = route(t, v, "/", apiKey(v.Handler(okay)), "/", es256(t, goodHeader, payload(`"sub":"ann"`)))
+	require.Equal(t, "ann", w.Header().Get("Sub"), "the token counts")
+	other := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))}, Optional: true})
+	w = route(t, v, "/", apiKey(other.Handler(v.Handler(okay))), "/", "")
+	require.Equal(t, "batch", w.Header().Get("Sub"), "not those of a Validator in between")
+	require.Equal(t, http.StatusUnauthorized, route(t, v, "/", apiKey(validator(t, jwtvalidate.Config{
+		Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))},
+	}).Handler(okay)), "/", "").Code, "another Validator does not take them")
 	w = route(t, v, "/", apiKey(v.Require(jwtvalidate.AllScopes("write"))(okay)), "/", "")
 	require.Equal(t, http.StatusForbidden, w.Code)
 

@@ -59,6 +59,10 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 		panic("jwtvalidate: Handler: next is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if vouched, ok := v.claimsIn(r.Context()); ok && !hasCredential(r) {
+			next.ServeHTTP(w, v.innermost(r, vouched))
+			return
+		}
 		claims, err := v.Check(r)
 		switch {
 		case err == nil:
@@ -72,6 +76,21 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 			v.refuse(w, r, err)
 		}
 	})
+}
+
+// hasCredential reports whether there is something for Check to decide about.
+func hasCredential(r *http.Request) bool {
+	_, err := bearer(r.Header)
+	return ReasonOf(err) != ReasonNoToken
+}
+
+// innermost makes c the claims that FromContext finds: those that were decided by,
+// not those of another Validator in between.
+func (v *Validator) innermost(r *http.Request, c *Claims) *http.Request {
+	if found, _ := FromContext(r.Context()); found == c {
+		return r
+	}
+	return r.WithContext(&claimsContext{r.Context(), v, c})
 }
 
 func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -113,9 +132,10 @@ func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
 }
 
 // WithClaims puts claims into a context as Handler does, so that another
-// authenticator (an API key, Basic) can stand before the same rules. Whoever
-// calls it vouches for the claims: see NewClaims. Only Require takes them; Handler
-// and Config.Rules are about tokens. Nil claims are none.
+// authenticator (an API key, Basic) can stand before the same routes. Whoever
+// calls it vouches for the claims: see NewClaims. Handler and Require take them
+// from a request without a token; where there is one too, Handler goes by the
+// token. Config.Rules are about tokens only. Nil claims are none.
 func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
 	if c.none() {
 		c = nil
