@@ -4,9 +4,10 @@
 //
 // It is the only place of the module that imports lestrrat-go/jwx, which is
 // used on keys and inputs that were checked here first: key import, thumbprints,
-// publishing of public keys, and signing. Parsing, JSON and verification are
-// done here on top of crypto/*: there jwx would add another parser, looser
-// bounds (any PSS salt, any curve) and copies of the key on each call.
+// publishing of public keys, and signing with RSA and Ed25519. Parsing, JSON,
+// verification and ECDSA signing are done here on top of crypto/*: there jwx
+// would add another parser, looser bounds (any PSS salt, any curve), copies of
+// the key on each call, and a panic where a signer errs.
 //
 // What is refused: everything that is not three base64url segments in their one
 // canonical spelling; JSON with duplicate, case-folded or unbounded members;

@@ -330,9 +330,6 @@ func ParseJWKSet(text string, maxBytes, maxKeys int) ([]SetKey, error) {
 				return fmt.Errorf("%w: more than %d keys", ErrKeySet, maxKeys)
 			}
 			key, err := ParseJWK(raw)
-			if err != nil {
-				key = nil
-			}
 			keys = append(keys, SetKey{key, err, raw})
 			return nil
 		})
