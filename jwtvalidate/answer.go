@@ -39,7 +39,7 @@ func (c challenges) setHeaders(h http.Header, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
 		return
 	}
-	if f == forbidden {
+	if f.status == http.StatusForbidden && f.code == "" {
 		return // no other token of this client would help, and there is no code for it
 	}
 	challenge := c[f.code]

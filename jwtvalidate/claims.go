@@ -30,6 +30,7 @@ type claims struct {
 	expiry    time.Time
 	notBefore time.Time // zero: absent
 	issued    time.Time // zero: absent
+	signer    signer    // zero: NewClaims
 }
 
 // none reports whether there are no claims: nil, or a Claims that nobody made.
@@ -61,6 +62,14 @@ func (c *Claims) IssuedAt() time.Time { return c.issued }
 // read-only. False if the token has no such claim.
 func (c *Claims) Get(name string) (any, bool) { return c.object.Get(name) }
 
+// KeyThumbprint is the RFC 7638 thumbprint, SHA-256 in base64url, of the key that
+// has signed the token; empty for a Secret, and for claims by NewClaims. It is
+// computed each time.
+func (c *Claims) KeyThumbprint() string {
+	thumbprint, _ := jose.Thumbprint(c.signer.key) // of a key that has verified something
+	return thumbprint
+}
+
 // NewClaims makes claims of values that were verified by other means than a token,
 // for Validator.WithClaims: what encoding/json makes of them must be an object
 // that a token could hold. Nothing is required of it, and nobody has signed it.
@@ -74,7 +83,7 @@ func NewClaims(values map[string]any) (*Claims, error) {
 		return nil, fmt.Errorf("jwtvalidate: NewClaims: %w", err)
 	}
 	iss, _ := object.Text("iss")
-	return newClaims(object, iss)
+	return newClaims(object, iss, signer{})
 }
 
 // Format prints no claim, whatever the verb.
@@ -94,12 +103,12 @@ var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Res
 
 // newClaims types the registered claims. A claim of the wrong JSON type makes
 // the token malformed: no reader may take it for absent.
-func newClaims(o *jose.Object, issuer string) (*Claims, error) {
+func newClaims(o *jose.Object, issuer string, by signer) (*Claims, error) {
 	all := &struct {
 		Claims
 		veil
 		claims
-	}{claims: claims{object: o, issuer: issuer}}
+	}{claims: claims{object: o, issuer: issuer, signer: by}}
 	all.veil.claims, all.Claims.veil = &all.claims, &all.veil
 	c := &all.Claims
 	ok := true

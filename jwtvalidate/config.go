@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,54 @@ import (
 type Config struct {
 	// Issuers are the policies, chosen by the token's iss. Required.
 	Issuers []Issuer
+
+	// Sources are the places where the token may stand. A request with more than one
+	// of them filled is malformed (400), whichever would be the good one. Nil: the
+	// header Authorization with the scheme Bearer, and nothing else.
+	Sources []TokenSource
+
+	// HeaderFirst goes by the headers of Sources where one of them is there, whatever
+	// it holds, and looks at the other places only where none is.
+	HeaderFirst bool
+
+	// TrustedOrigins are pages beside the service's own, as scheme://host[:port],
+	// that may send a token in a cookie. Other pages may only read with it: a method
+	// other than GET, HEAD and OPTIONS, and an upgrade, is answered 403. It is
+	// http.CrossOriginProtection that decides. Nil: none.
+	TrustedOrigins []string
+
+	// InsecureCrossOrigin lets every page act with a user's cookie.
+	InsecureCrossOrigin bool
+
+	// Onward says what of the token the handlers behind see. Zero: a token in a
+	// header stays where it is, and those in cookies, queries and forms are removed.
+	// "forward": it stands in Authorization, with the scheme Bearer, wherever it came
+	// from. "strip": it is removed.
+	Onward string
+
+	// OnwardToken makes the token that the handlers behind see in the place of the
+	// client's, in Authorization with the scheme Bearer. It runs for every request
+	// with claims, must not block without heeding ctx, and an error is answered 503.
+	// Not together with Onward. Nil: none.
+	OnwardToken func(ctx context.Context, c *Claims) (string, error)
+
+	// Forward sends claims on in headers. Nil: none.
+	Forward []ForwardClaim
+
+	// Preflight answers CORS preflight requests, which bring no token: OPTIONS with
+	// Origin and Access-Control-Request-Method. It stands in the place of the
+	// handlers behind and must not call them. Nil: they are refused like others.
+	Preflight http.Handler
+
+	// TrustedProxies are the addresses, those of the connection (RemoteAddr), whose
+	// header Client-Cert is the client's certificate (RFC 9440), for a cnf with
+	// x5t#S256. From any other address that header, and Client-Cert-Chain, are
+	// removed. RemoteAddr must not have been rewritten before. Nil: the header is
+	// never looked at, and stays.
+	TrustedProxies []netip.Prefix
+
+	// Revocation is asked about every good token. Nil: nobody.
+	Revocation RevocationChecker
 
 	// Optional lets a request without any credential through Handler, without
 	// claims. A bad credential is refused all the same, and so is one that
@@ -179,6 +229,10 @@ func New(cfg Config) (*Validator, error) {
 		logger:   cfg.Logger,
 		observe:  cfg.Observe,
 		now:      cfg.Now,
+
+		preflight:  cfg.Preflight,
+		revocation: cfg.Revocation,
+		onward:     onward{cfg.Onward, cfg.OnwardToken},
 	}
 	if len(cfg.Issuers) == 0 {
 		bad("Issuers: at least one is required")
@@ -203,6 +257,13 @@ func New(cfg Config) (*Validator, error) {
 		v.leeway = 0
 	case cfg.Leeway < 0 || cfg.Leeway > maxLeeway:
 		bad("Leeway: want NoLeeway or up to %v", maxLeeway)
+	}
+	errs = append(errs, v.setSources(cfg)...)
+	if isNil(cfg.Revocation) {
+		v.revocation = nil
+		if cfg.Revocation != nil {
+			bad("Revocation: a nil pointer")
+		}
 	}
 	if len(cfg.Rules) > 0 {
 		v.rule = All(cfg.Rules...)
@@ -231,6 +292,55 @@ func New(cfg Config) (*Validator, error) {
 		v.now = time.Now
 	}
 	return v, nil
+}
+
+// setSources takes over where tokens come from and what goes on behind.
+func (v *Validator) setSources(cfg Config) []error {
+	var errs []error
+	take := func(list []error) {
+		for _, err := range list {
+			errs = append(errs, fmt.Errorf("jwtvalidate: %w", err))
+		}
+	}
+	var err []error
+	v.sources, err = newSources(cfg.Sources, cfg.HeaderFirst)
+	take(err)
+	v.forwards, err = newForwards(cfg.Forward, v.sources.headers)
+	take(err)
+	v.proxies, err = newProxies(cfg.TrustedProxies)
+	take(err)
+	if v.sources.takesDPoP() && slices.ContainsFunc(cfg.Issuers, func(i Issuer) bool { return i.Confirm == nil }) {
+		take([]error{errors.New("Sources: the scheme DPoP needs a Confirm of every Issuer")})
+	}
+	if cfg.Onward != "" && cfg.Onward != onwardForward && cfg.Onward != onwardStrip || cfg.Onward != "" && cfg.OnwardToken != nil {
+		take([]error{fmt.Errorf("Onward: want %q or %q, and no OnwardToken beside it", onwardForward, onwardStrip)})
+	}
+	take(v.setOrigins(cfg))
+	return errs
+}
+
+func (v *Validator) setOrigins(cfg Config) []error {
+	if len(v.sources.cookies) == 0 || cfg.InsecureCrossOrigin {
+		if len(cfg.TrustedOrigins) > 0 || len(v.sources.cookies) == 0 && cfg.InsecureCrossOrigin {
+			return []error{errors.New("TrustedOrigins, InsecureCrossOrigin: one of them, and only with a Cookie in Sources")}
+		}
+		return nil
+	}
+	var errs []error
+	v.origins = http.NewCrossOriginProtection()
+	for i, origin := range cfg.TrustedOrigins {
+		if err := v.origins.AddTrustedOrigin(origin); err != nil {
+			errs = append(errs, fmt.Errorf("TrustedOrigins[%d]: %w", i, err))
+		}
+	}
+	return errs
+}
+
+// isNil also finds a nil pointer, such as that of a constructor whose error was
+// overlooked, which would panic at the first request.
+func isNil(v any) bool {
+	p := reflect.ValueOf(v)
+	return v == nil || p.Kind() == reflect.Pointer && p.IsNil()
 }
 
 func metadataURL(text string) error {
@@ -325,9 +435,7 @@ const maxIssuer = 512
 // checkKeys binds the source of keys to the algorithms: an HS* key is only ever
 // one that the application made with Secret, and it serves nothing else.
 func checkKeys(p *policy, symmetric bool) []error {
-	// A nil pointer, such as that of a constructor whose error was overlooked,
-	// would panic at the first request.
-	if v := reflect.ValueOf(p.keys); p.keys == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(p.keys) {
 		return []error{errors.New("Keys: required")}
 	}
 	var errs []error

@@ -21,6 +21,15 @@
 // one that the profile allows. The time: exp is required, nbf and iat are held
 // against the clock, with leeway. The audience, the required claims, and cnf: a
 // token that is bound to its sender is refused unless the request proves it.
+// Revocation, where one is configured.
+//
+// # Where the token may stand, and what goes on
+//
+// Config.Sources names other headers and schemes, and cookies; what a browser
+// sends on its own is held against the page that made it. One request has one
+// token: a second one in an enabled place is malformed. Config.Forward sends claims
+// to the handlers behind in headers that no client can set; Config.Onward and
+// OnwardToken say which token they see.
 //
 // # What a token may do
 //
@@ -32,10 +41,14 @@
 //	mux.Handle("GET /orders", v.Require(jwtvalidate.AllScopes("orders:read"))(list))
 //	mux.Handle("DELETE /orders/{id}", v.Require(admin)(remove))
 //
+// A stream that outlives its token asks again by Recheck. Other transports use
+// CheckToken and Allow, other authenticators WithClaims.
+//
 // # What is not checked
 //
-// Whether the token was revoked. The header members jwk, jku, x5u and x5c are
-// never looked at. A symmetric key never comes from anywhere but Secret.
+// Whether the token was revoked, unless Config.Revocation says so. The proofs of
+// DPoP (RFC 9449), unless an Issuer's Confirm does. The header members jwk, jku, x5u
+// and x5c are never looked at. A symmetric key never comes from anywhere but Secret.
 //
 // # Answers
 //
@@ -53,8 +66,9 @@
 //
 // The family of ErrInvalidToken is ErrMalformed, ErrAlgorithm, ErrType,
 // ErrUnknownIssuer, ErrUnknownKey, ErrSignature, ErrExpired, ErrNotYetValid,
-// ErrLifetime, ErrAudience, ErrMissingClaim and ErrConfirmation. Which of them it
-// was is for logs (ReasonOf, Observe) and never for the client.
+// ErrLifetime, ErrAudience, ErrMissingClaim, ErrConfirmation and ErrRevoked. Which
+// of them it was is for logs (ReasonOf, Observe) and never for the client. A cookie
+// from a foreign page is an ErrForbidden.
 //
 // A malformed credential behind the scheme Bearer, or a second one, is a
 // malformed request (400). Another scheme is no credential at all: 401 without

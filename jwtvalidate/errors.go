@@ -27,6 +27,8 @@ const (
 	ReasonAudience       Reason = "audience"
 	ReasonMissingClaim   Reason = "missing_claim"
 	ReasonConfirmation   Reason = "confirmation"
+	ReasonRevoked        Reason = "revoked"
+	ReasonCrossOrigin    Reason = "cross_origin" // a cookie from a foreign page; an ErrForbidden
 	ReasonForbidden      Reason = "forbidden"
 	ReasonScope          Reason = "insufficient_scope"
 	ReasonStepUp         Reason = "step_up"
@@ -80,6 +82,8 @@ var (
 	ErrMissingClaim = badToken("missing claim", ReasonMissingClaim)
 	// ErrConfirmation: the token is bound to a key or certificate (cnf, RFC 7800) that the request does not prove.
 	ErrConfirmation = badToken("sender not confirmed", ReasonConfirmation)
+	// ErrRevoked: the token is good, and no longer wanted.
+	ErrRevoked = badToken("revoked", ReasonRevoked)
 
 	// ErrForbidden: the token is good, and a rule does not let it do this.
 	ErrForbidden error = forbidden
@@ -97,6 +101,7 @@ var (
 var (
 	forbidden            = &failure{"jwtvalidate: forbidden", ReasonForbidden, http.StatusForbidden, "", nil}
 	errInsufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonScope, http.StatusForbidden, "insufficient_scope", forbidden}
+	errCrossOrigin       = &failure{"jwtvalidate: cookie from another origin", ReasonCrossOrigin, http.StatusForbidden, "", forbidden}
 	errStepUp            = &failure{"jwtvalidate: step-up needed", ReasonStepUp, http.StatusUnauthorized, "insufficient_user_authentication", nil}
 
 	unavailable = &failure{"jwtvalidate: cannot tell", ReasonUnavailable, http.StatusServiceUnavailable, "", nil}

@@ -61,6 +61,7 @@ func outcomes(t *testing.T) map[string]outcome {
 		"ErrAudience":     {jwtvalidate.ErrAudience, "audience", 401, "invalid_token", claims(meantFor(`"c4n4ry"`)), nil},
 		"ErrMissingClaim": {jwtvalidate.ErrMissingClaim, "missing_claim", 401, "invalid_token", bearer(good(t)), func(p *jwtvalidate.Issuer) { p.Required = []string{"tenant"} }},
 		"ErrConfirmation": {jwtvalidate.ErrConfirmation, "confirmation", 401, "invalid_token", claims(payload(`"cnf":{"jkt":"c4n4ry"}`)), nil},
+		"ErrRevoked":      {jwtvalidate.ErrRevoked, "revoked", 401, "invalid_token", bearer(good(t)), nil},
 		"ErrUnavailable":  {jwtvalidate.ErrUnavailable, "unavailable", 503, "", bearer(good(t)), keysOf(failing(errDown), "ES256")},
 
 		"ErrForbidden":         {jwtvalidate.ErrForbidden, "forbidden", 403, "", bearer(good(t)), nil},
@@ -132,7 +133,7 @@ func TestEveryError(t *testing.T) {
 				o.edit(&p)
 			}
 			var log buffer
-			g := newGate(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}, Realm: "orders, v2; beta", Logger: log.logger(), Rules: rulesFor(name)})
+			g := newGate(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}, Realm: "orders, v2; beta", Logger: log.logger(), Rules: rulesFor(name), Revocation: revokes(name == "ErrRevoked")})
 			claims, err := g.Check(request(o.authorization...))
 			require.Nil(t, claims)
 			require.ErrorIs(t, err, o.err)
@@ -154,6 +155,13 @@ func TestEveryError(t *testing.T) {
 			require.NotContains(t, log.String(), canary)
 		})
 	}
+}
+
+// revokes is a RevocationChecker with one answer to all.
+type revokes bool
+
+func (r revokes) Revoked(context.Context, interface{ Get(name string) (any, bool) }) (bool, error) {
+	return bool(r), nil
 }
 
 func rulesFor(name string) []jwtvalidate.Rule {

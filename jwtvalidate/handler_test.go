@@ -333,20 +333,21 @@ func TestObserve(t *testing.T) {
 		kind          jwtvalidate.Kind
 		reason        jwtvalidate.Reason
 		issuer        string
+		verified      bool
 	}{
-		{"accepted", []string{"Bearer " + good(t)}, false, "accepted", "", issuerURL},
-		{"no token", nil, false, "refused", "no_token", ""},
-		{"no token, which is allowed", nil, true, "anonymous", "no_token", ""},
-		{"malformed request", []string{"Bearer"}, true, "refused", "invalid_request", ""},
-		{"malformed", []string{"Bearer x"}, true, "refused", "malformed", ""},
-		{"algorithm", []string{"Bearer " + raw(`{"alg":"HS256"}`, goodPayload, []byte("x"))}, false, "refused", "algorithm", ""},
-		{"unknown issuer: its name is not told", []string{"Bearer " + es256(t, goodHeader, `{"iss":"c4n4ry"}`)}, false, "refused", "unknown_issuer", ""},
-		{"type", []string{"Bearer " + es256(t, `{"alg":"ES256","typ":"c4n4ry"}`, goodPayload)}, false, "refused", "type", issuerURL},
-		{"signature", []string{"Bearer " + raw(goodHeader, goodPayload, []byte("x"))}, false, "refused", "signature", issuerURL},
-		{"expired", []string{"Bearer " + es256(t, goodHeader, expiring("1"))}, false, "refused", "expired", issuerURL},
-		{"audience", []string{"Bearer " + es256(t, goodHeader, meantFor(`"c4n4ry"`))}, false, "refused", "audience", issuerURL},
-		{"keys away", []string{"Bearer " + es256(t, goodHeader, `{"iss":"https://down.example.com/"}`)}, true, "unavailable", "unavailable", "https://down.example.com/"},
-		{"confirmation away", []string{"Bearer " + bound(t, `{}`)}, true, "unavailable", "unavailable", issuerURL},
+		{"accepted", []string{"Bearer " + good(t)}, false, "accepted", "", issuerURL, true},
+		{"no token", nil, false, "refused", "no_token", "", false},
+		{"no token, which is allowed", nil, true, "anonymous", "no_token", "", false},
+		{"malformed request", []string{"Bearer"}, true, "refused", "invalid_request", "", false},
+		{"malformed", []string{"Bearer x"}, true, "refused", "malformed", "", false},
+		{"algorithm", []string{"Bearer " + raw(`{"alg":"HS256"}`, goodPayload, []byte("x"))}, false, "refused", "algorithm", "", false},
+		{"unknown issuer: its name is not told", []string{"Bearer " + es256(t, goodHeader, `{"iss":"c4n4ry"}`)}, false, "refused", "unknown_issuer", "", false},
+		{"type", []string{"Bearer " + es256(t, `{"alg":"ES256","typ":"c4n4ry"}`, goodPayload)}, false, "refused", "type", issuerURL, false},
+		{"signature", []string{"Bearer " + raw(goodHeader, goodPayload, []byte("x"))}, false, "refused", "signature", issuerURL, false},
+		{"expired", []string{"Bearer " + es256(t, goodHeader, expiring("1"))}, false, "refused", "expired", issuerURL, true},
+		{"audience", []string{"Bearer " + es256(t, goodHeader, meantFor(`"c4n4ry"`))}, false, "refused", "audience", issuerURL, true},
+		{"keys away", []string{"Bearer " + es256(t, goodHeader, `{"iss":"https://down.example.com/"}`)}, true, "unavailable", "unavailable", "https://down.example.com/", false},
+		{"confirmation away", []string{"Bearer " + bound(t, `{}`)}, true, "unavailable", "unavailable", issuerURL, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var events []jwtvalidate.Event
@@ -365,7 +366,8 @@ func TestObserve(t *testing.T) {
 			e := events[0]
 			require.GreaterOrEqual(t, e.Duration, time.Duration(0))
 			require.Less(t, e.Duration, time.Minute)
-			e.Duration = 0
+			require.Equal(t, row.verified, e.Claims != nil, "claims are told of once the signature is good")
+			e.Duration, e.Claims = 0, nil
 			require.Equal(t, jwtvalidate.Event{Kind: row.kind, Reason: row.reason, Issuer: row.issuer, Err: err}, e)
 			require.NotContains(t, fmt.Sprintf("%+v", e), canary)
 		})

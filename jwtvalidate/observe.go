@@ -18,24 +18,29 @@ const (
 	KindUnavailable Kind = "unavailable" // could not tell
 )
 
-// Event is one decision. It holds nothing of the token but the configured issuer
-// that it named; only a Kind of KindAccepted says that the token was good.
+// Event is one decision. It holds nothing of a token but the configured issuer that
+// it named, until its signature was good; only KindAccepted says that the whole
+// token was.
 type Event struct {
 	Kind     Kind
 	Reason   Reason        // empty when accepted
 	Issuer   string        // URL of the policy that was chosen; empty if none was
 	Duration time.Duration // of the whole decision
 	Rule     string        // name of the rule that refused; empty: none did
-	Err      error         // what Check, Allow or Require came to
+	Claims   *Claims       // who it was, also if refused; nil unless the signature was good or WithClaims vouched
+	Err      error         // what Check, Allow, Require or Recheck came to
 }
 
 // report tells Observe and Logger of a decision. Without them, it costs nothing.
-func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err error, optional bool) {
-	e := Event{Kind: KindAccepted, Reason: ReasonOf(err), Duration: time.Since(start), Err: err}
-	if p != nil {
-		e.Issuer = p.url
+func (v *Validator) report(ctx context.Context, d *decision, optional bool) {
+	if v.observe == nil && v.logger == nil || d.vouched && d.err == nil {
+		return
 	}
-	if d, ok := denialOf(err); ok {
+	e := Event{Kind: KindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Claims: d.claims, Err: d.err}
+	if d.policy != nil {
+		e.Issuer = d.policy.url
+	}
+	if d, ok := denialOf(d.err); ok {
 		e.Rule = d.rule
 	}
 	switch {
@@ -43,7 +48,7 @@ func (v *Validator) report(ctx context.Context, p *policy, start time.Time, err 
 		e.Kind = KindUnavailable
 	case e.Reason == ReasonNoToken && optional:
 		e.Kind = KindAnonymous
-	case err != nil:
+	case d.err != nil:
 		e.Kind = KindRefused
 	}
 	v.log(ctx, e)

@@ -3,7 +3,6 @@ package jwtvalidate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,14 +25,15 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, before := v.claimsIn(r.Context())
-			if !before {
-				token, err := bearer(r.Header)
-				if claims, err = v.decide(r.Context(), r, token, err, false); err != nil {
-					v.refuse(w, r, err)
+			if before {
+				r = v.innermost(r, claims)
+			} else {
+				var ok bool
+				if r, ok = v.enter(w, r, false); !ok {
 					return
 				}
+				claims, _ = v.claimsIn(r.Context())
 			}
-			r = v.innermost(r, claims)
 			if err := v.apply(r.Context(), &all, claims, r); err != nil {
 				v.refuse(w, r, err)
 				return
@@ -58,21 +58,25 @@ func (v *Validator) Allow(ctx context.Context, c *Claims, rules ...Rule) error {
 	return v.apply(ctx, &all, c, nil)
 }
 
+// innermost makes c the claims that FromContext finds: those that were decided by,
+// not those of another Validator in between.
+func (v *Validator) innermost(r *http.Request, c *Claims) *http.Request {
+	if found, _ := FromContext(r.Context()); found == c {
+		return r
+	}
+	return r.WithContext(&claimsContext{r.Context(), v, c})
+}
+
 // apply holds claims against rules, and tells when they are refused.
 func (v *Validator) apply(ctx context.Context, rule *Rule, c *Claims, r *http.Request) error {
-	var start time.Time
-	if v.observe != nil || v.logger != nil {
-		start = time.Now()
-	}
+	d := v.begin()
 	verdict := rule.test(c, r, v.now)
 	if verdict.answer == yes {
 		return nil
 	}
-	err := deny(verdict, rule)
-	if v.observe != nil || v.logger != nil {
-		v.report(ctx, v.policies[c.issuer], start, err, false)
-	}
-	return err
+	d.policy, d.claims, d.err = c.signer.policy, c, deny(verdict, rule)
+	v.report(ctx, &d, false)
+	return d.err
 }
 
 // denial is a refusal by a rule: which one, and what the challenge says.
@@ -105,8 +109,8 @@ func deny(verdict verdict, route *Rule) error {
 	if d.rule == "" {
 		d.rule = route.name
 	}
-	if failureOf(verdict.cause) == unavailable {
-		return fmt.Errorf("jwtvalidate: rule %s: %w", d.rule, verdict.cause)
+	if errors.Is(verdict.cause, ErrUnavailable) {
+		d.failure = unavailable
 	}
 	switch d.failure {
 	case errInsufficientScope:

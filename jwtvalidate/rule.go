@@ -76,33 +76,44 @@ func Any(rules ...Rule) Rule {
 	})
 }
 
-// first is the first verdict with the answer that decides; without one, the
-// weightiest that cannot say; else the first.
+// first is the first verdict with the answer that decides; without one, an outage
+// or another error of a function of the user's; else the first, which cannot say
+// if any of them cannot.
 func first(decides, otherwise answer, rules []Rule, c *Claims, r *http.Request, now clock) verdict {
 	result := verdict{answer: otherwise}
+	refused, unsure := false, false
 	for i := range rules {
 		v := rules[i].test(c, r, now)
-		if v.rule == "" {
-			v.rule = rules[i].name
-		}
 		if v.answer == decides {
-			return v
+			return v.of(&rules[i])
 		}
-		if i == 0 || v.weight() > result.weight() {
-			result = v
+		if v.answer == yes {
+			continue
 		}
+		if !refused || v.weight() > result.weight() {
+			result = v.of(&rules[i])
+		}
+		refused, unsure = true, unsure || v.answer == cannotSay
+	}
+	if unsure {
+		result.answer = cannotSay
 	}
 	return result
 }
 
-// weight orders what cannot be said: an outage above all, since it may pass.
+func (v verdict) of(rule *Rule) verdict {
+	if v.rule == "" {
+		v.rule = rule.name
+	}
+	return v
+}
+
+// weight orders refusals: an outage above all, since it may pass.
 func (v *verdict) weight() int {
 	switch {
-	case v.answer != cannotSay:
+	case v.answer != cannotSay || v.cause == nil:
 		return 0
 	case errors.Is(v.cause, ErrUnavailable):
-		return 3
-	case v.cause != nil:
 		return 2
 	}
 	return 1
@@ -169,8 +180,9 @@ func (rule *Rule) mistake() error {
 // RequestRule is a rule of your own on the request and its claims, such as that
 // the subject owns what the path names. A nil error passes. ErrForbidden, or an
 // error that wraps it, is a plain no; any other error says that it cannot say,
-// and is answered 503 if it wraps ErrUnavailable. Where there is no request, as
-// for CheckToken and Allow, it cannot say.
+// and is answered 503 if it wraps ErrUnavailable, else 403. Where there is no
+// request, as for CheckToken and Allow, it cannot say. A panic passes through to
+// the server, and the handlers behind do not run.
 func RequestRule(check func(r *http.Request, c *Claims) error) Rule {
 	const name = "RequestRule"
 	if check == nil {

@@ -49,7 +49,9 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 		}
 	}
 	p.words = true
-	return Rule{name: name, scopes: scopes, test: func(c *Claims, _ *http.Request, _ clock) verdict {
+	rule := Rule{name: name}
+	rule.needs(Rule{scopes: scopes}) // each once
+	rule.test = func(c *Claims, _ *http.Request, _ clock) verdict {
 		last := going
 		for _, scope := range scopes {
 			if last = p.hasScope(c, scope); last != going {
@@ -57,7 +59,8 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 			}
 		}
 		return verdict{answer: last, refuse: errInsufficientScope}
-	}}
+	}
+	return rule
 }
 
 func (p ClaimPath) hasScope(c *Claims, scope string) answer {

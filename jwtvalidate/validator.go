@@ -2,13 +2,10 @@ package jwtvalidate
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +22,13 @@ type Validator struct {
 	optional   bool
 	leeway     time.Duration
 	rule       Rule // zero: none
+	sources    *sources
+	origins    *http.CrossOriginProtection // nil: any page may send a cookie
+	forwards   []forward
+	onward     onward
+	proxies    []netip.Prefix
+	preflight  http.Handler
+	revocation RevocationChecker
 	challenges challenges
 	onError    func(http.ResponseWriter, *http.Request, error)
 	logger     *slog.Logger
@@ -36,19 +40,25 @@ type Validator struct {
 // Check decides about a request and writes nothing. It returns either claims or
 // one of the errors of this package, never both and never neither.
 func (v *Validator) Check(r *http.Request) (*Claims, error) {
-	token, err := bearer(r.Header)
-	return v.decide(r.Context(), r, token, err, v.optional)
+	d := v.begin()
+	c, err := v.credential(r)
+	v.decide(r.Context(), &d, r, c, err)
+	v.report(r.Context(), &d, v.optional)
+	return d.result()
 }
 
 // CheckToken is Check for other transports, where the token was found by other
 // means. A token with a cnf claim is refused: there is no connection to hold it
 // against.
 func (v *Validator) CheckToken(ctx context.Context, token string) (*Claims, error) {
+	d := v.begin()
 	var err error
 	if token == "" {
 		err = ErrNoToken
 	}
-	return v.decide(ctx, nil, token, err, v.optional)
+	v.decide(ctx, &d, nil, credential{token: token}, err)
+	v.report(ctx, &d, v.optional)
+	return d.result()
 }
 
 // Handler lets requests with a good token through to next, with the claims in
@@ -59,38 +69,99 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 		panic("jwtvalidate: Handler: next is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if vouched, ok := v.claimsIn(r.Context()); ok && !hasCredential(r) {
-			next.ServeHTTP(w, v.innermost(r, vouched))
-			return
-		}
-		claims, err := v.Check(r)
-		switch {
-		case err == nil:
-			next.ServeHTTP(w, r.WithContext(&claimsContext{r.Context(), v, claims}))
-		case v.optional && ReasonOf(err) == ReasonNoToken: // errors.Is would see into what a KeySource or Confirm gave
-			if _, other := FromContext(r.Context()); other {
-				r = r.WithContext(&claimsContext{r.Context(), v, nil}) // another validator's claims are not this one's
-			}
+		if r, ok := v.enter(w, r, v.optional); ok {
 			next.ServeHTTP(w, r)
-		default:
-			v.refuse(w, r, err)
 		}
 	})
 }
 
-// hasCredential reports whether there is something for Check to decide about.
-func hasCredential(r *http.Request) bool {
-	_, err := bearer(r.Header)
-	return ReasonOf(err) != ReasonNoToken
+// enter is the way of a request that no Handler of this Validator has decided
+// about. If it may go on, it does so as the request that is returned; else it was
+// answered.
+func (v *Validator) enter(w http.ResponseWriter, r *http.Request, optional bool) (*http.Request, bool) {
+	if v.preflight != nil && isPreflight(r) {
+		v.preflight.ServeHTTP(w, v.clean(r))
+		return nil, false
+	}
+	d := v.begin()
+	c, err := v.credential(r)
+	r = v.clean(r)
+	if vouched, ok := v.claimsIn(r.Context()); ok && isNoToken(err) {
+		d.claims, d.vouched = vouched, true
+	} else {
+		v.decide(r.Context(), &d, r, c, err)
+	}
+	admitted := r
+	if d.err == nil {
+		admitted, d.err = v.admit(r, c, d.claims)
+	}
+	v.report(r.Context(), &d, optional)
+	switch {
+	case d.err == nil:
+		return admitted, true
+	case optional && isNoToken(d.err):
+		if _, other := FromContext(r.Context()); other {
+			r = r.WithContext(&claimsContext{r.Context(), v, nil}) // another validator's claims are not this one's
+		}
+		return r, true
+	}
+	v.refuse(w, r, d.err)
+	return nil, false
 }
 
-// innermost makes c the claims that FromContext finds: those that were decided by,
-// not those of another Validator in between.
-func (v *Validator) innermost(r *http.Request, c *Claims) *http.Request {
-	if found, _ := FromContext(r.Context()); found == c {
+// isPreflight recognises the question of a browser whether it may send another
+// request (Fetch standard, CORS-preflight request).
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// clean takes from a request what the client must not tell the handlers behind.
+func (v *Validator) clean(r *http.Request) *http.Request {
+	if len(v.forwards) == 0 && len(v.proxies) == 0 && !v.sources.hides() && v.onward.leaves() {
 		return r
 	}
-	return r.WithContext(&claimsContext{r.Context(), v, c})
+	r = r.WithContext(r.Context())
+	stranger := len(v.proxies) > 0 && !v.trusts(r)
+	guard(r, func(name string) bool {
+		for i := range v.forwards {
+			if sameField(name, v.forwards[i].Header) {
+				return true
+			}
+		}
+		return stranger && (sameField(name, clientCert) || sameField(name, clientCertChain))
+	})
+	v.sources.hide(r)
+	return r
+}
+
+// admit makes the request that the handlers behind see.
+func (v *Validator) admit(r *http.Request, c credential, claims *Claims) (*http.Request, error) {
+	token, err := v.onward.token(r.Context(), c.token, claims)
+	if err != nil {
+		return nil, err
+	}
+	r = v.innermost(r, claims)
+	if len(v.forwards) == 0 && v.onward.leaves() {
+		return r, nil
+	}
+	header := maps.Clone(r.Header)
+	if !v.onward.leaves() {
+		v.sources.strip(header)
+	}
+	if token != "" {
+		header[authorization] = []string{"Bearer " + token}
+	}
+	for i := range v.forwards {
+		lines, err := v.forwards[i].values(claims)
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) > 0 {
+			header[v.forwards[i].Header] = lines
+		}
+	}
+	r.Header = header // of a copy, which clean has made
+	return r, nil
 }
 
 func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -150,29 +221,55 @@ func FromContext(ctx context.Context) (*Claims, bool) {
 	return c, c != nil
 }
 
-// decide tells of what it decides; optional only says how no token is told of.
-func (v *Validator) decide(ctx context.Context, r *http.Request, token string, err error, optional bool) (*Claims, error) {
-	var start time.Time
+// decision is what became of a request.
+type decision struct {
+	start   time.Time
+	policy  *policy
+	claims  *Claims // as soon as the signature is good
+	vouched bool    // by WithClaims: nothing was decided
+	err     error
+}
+
+func (v *Validator) begin() (d decision) {
 	if v.observe != nil || v.logger != nil {
-		start = time.Now()
+		d.start = time.Now()
 	}
-	var claims *Claims
-	var p *policy
-	if err == nil {
-		claims, p, err = v.check(ctx, r, token)
+	return d
+}
+
+func (d *decision) result() (*Claims, error) {
+	if d.err != nil {
+		return nil, d.err
 	}
-	if err == nil && v.rule.test != nil {
-		if verdict := v.rule.test(claims, r, v.now); verdict.answer != yes {
-			err = deny(verdict, &v.rule)
+	return d.claims, nil
+}
+
+// credential finds the one token of a request, and holds a cookie against the page
+// that has sent it.
+func (v *Validator) credential(r *http.Request) (credential, error) {
+	c, err := v.sources.find(r)
+	if err != nil || !c.ambient || v.origins == nil {
+		return c, err
+	}
+	if len(r.Header["Upgrade"]) > 0 { // a GET that opens a channel: WebSockets know no same-origin policy
+		r = r.WithContext(r.Context())
+		r.Method = http.MethodPost
+	}
+	if v.origins.Check(r) != nil {
+		return credential{}, errCrossOrigin
+	}
+	return c, nil
+}
+
+func (v *Validator) decide(ctx context.Context, d *decision, r *http.Request, c credential, err error) {
+	if d.err = err; err == nil {
+		d.err = v.check(ctx, d, r, c)
+	}
+	if d.err == nil && v.rule.test != nil {
+		if verdict := v.rule.test(d.claims, r, v.now); verdict.answer != yes {
+			d.err = deny(verdict, &v.rule)
 		}
 	}
-	if v.observe != nil || v.logger != nil {
-		v.report(ctx, p, start, err, optional)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return claims, nil
 }
 
 // parsed pools the buffers in which tokens are taken apart.
@@ -181,51 +278,54 @@ var parsed = sync.Pool{New: func() any { return new(jose.Compact) }}
 // check is the way of a token: read strictly, choose the issuer's policy, bind
 // the algorithm, verify once, then hold the claims against clock and policy.
 // Nothing is fetched before iss, alg and typ are known to be ours.
-func (v *Validator) check(ctx context.Context, r *http.Request, token string) (*Claims, *policy, error) {
+func (v *Validator) check(ctx context.Context, d *decision, r *http.Request, c credential) error {
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
-	if err := t.Parse(token); err != nil {
-		return nil, nil, ErrMalformed
+	if err := t.Parse(c.token); err != nil {
+		return ErrMalformed
 	}
 	alg, known := jose.ParseAlg(t.Header.Alg)
 	if !known || !v.algs[alg] {
-		return nil, nil, ErrAlgorithm
+		return ErrAlgorithm
 	}
 	// The one parse of the payload. Until the signature has been verified,
 	// only iss is taken from it, and only to choose the policy. The claims come
 	// from this same parse, so the verified iss is the one that was chosen by.
 	object, err := t.ParsePayload(claimLimits)
 	if err != nil {
-		return nil, nil, ErrMalformed
+		return ErrMalformed
 	}
 	iss, _ := object.Text("iss")
 	p := v.policies[iss]
 	if p == nil {
-		return nil, nil, ErrUnknownIssuer
+		return ErrUnknownIssuer
 	}
+	d.policy = p
 	if !p.algs[alg] {
-		return nil, p, ErrAlgorithm
+		return ErrAlgorithm
 	}
 	if !p.allowsType(&t.Header) {
-		return nil, p, ErrType
+		return ErrType
 	}
-	if err := p.verify(ctx, alg, t); err != nil {
-		return nil, p, err
+	signer := signer{policy: p, alg: alg, keyID: p.keyIDOf(&t.Header)}
+	if signer.key, err = signer.verify(ctx, t); err != nil {
+		return err
 	}
-	claims, err := newClaims(object, p.url)
+	claims, err := newClaims(object, p.url, signer)
 	if err != nil {
-		return nil, p, err
+		return err
 	}
+	d.claims = claims
 	if err := v.checkTime(p, claims); err != nil {
-		return nil, p, err
+		return err
 	}
 	if err := p.checkClaims(claims); err != nil {
-		return nil, p, err
+		return err
 	}
-	if err := p.checkConfirmation(r, claims); err != nil {
-		return nil, p, err
+	if err := v.checkConfirmation(r, c, claims); err != nil {
+		return err
 	}
-	return claims, p, nil
+	return v.checkRevoked(ctx, claims)
 }
 
 func (p *policy) allowsType(h *jose.Header) bool {
@@ -234,25 +334,6 @@ func (p *policy) allowsType(h *jose.Header) bool {
 		return false // "" in Types stands for an absent typ, not for an empty one
 	}
 	return slices.ContainsFunc(p.types, func(t string) bool { return len(t) == len(typ) && strings.EqualFold(t, typ) })
-}
-
-// verify asks the issuer's own source for the key and verifies the signature.
-func (p *policy) verify(ctx context.Context, alg jose.Alg, t *jose.Compact) error {
-	keys, err := p.keys.Keys(ctx, p.keyIDOf(&t.Header), t.Header.Alg)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	reason := ErrUnknownKey
-	for _, key := range keys[:min(len(keys), maxTried)] {
-		err := jose.Verify(alg, key, t.SigningInput, t.Signature)
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, jose.ErrSignature) {
-			reason = ErrSignature
-		}
-	}
-	return reason
 }
 
 func (p *policy) keyIDOf(h *jose.Header) string {
@@ -334,44 +415,4 @@ func (p *policy) checkAudience(c *Claims) bool {
 		return found == len(p.audiences)
 	}
 	return found > 0
-}
-
-// checkConfirmation refuses a token that is bound to a sender, unless the
-// request proves to be that sender.
-func (p *policy) checkConfirmation(r *http.Request, c *Claims) error {
-	if !c.object.Has("cnf") {
-		return nil
-	}
-	if r == nil {
-		return ErrConfirmation
-	}
-	if p.confirm != nil {
-		err := p.confirm(r, c)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, ErrUnavailable): // and so not a bad token
-			return fmt.Errorf("jwtvalidate: confirm: %w", err)
-		}
-		return fmt.Errorf("%w: %w", ErrConfirmation, err)
-	}
-	return confirmCertificate(r, c)
-}
-
-// confirmCertificate holds cnf against the client certificate (RFC 8705 section
-// 3.1). The TLS handshake has proved possession of its key; whether the
-// certificate itself must be trusted is the server's tls.Config.
-func confirmCertificate(r *http.Request, c *Claims) error {
-	v, _ := c.object.Get("cnf")
-	cnf, _ := v.(map[string]any)
-	want, _ := cnf["x5t#S256"].(string)
-	if len(cnf) != 1 || want == "" || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return ErrConfirmation
-	}
-	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
-	got := base64.RawURLEncoding.EncodeToString(sum[:])
-	if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
-		return ErrConfirmation
-	}
-	return nil
 }
