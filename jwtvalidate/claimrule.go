@@ -69,10 +69,10 @@ func (p ClaimPath) value(c *Claims) (any, bool) {
 // AnyOf passes if the claim is one of the texts, or an array with at least one of
 // them. Only whole texts are compared, with case.
 func (p ClaimPath) AnyOf(texts ...string) Rule {
-	texts = slices.Clone(texts)
+	words := newWords(texts)
 	return p.rule("AnyOf", texts, true, func(v any) verdict {
-		for _, text := range texts {
-			if a := p.has(v, text); a != no {
+		for i := range words {
+			if a := p.has(v, &words[i]); a != no {
 				return verdict{answer: a}
 			}
 		}
@@ -82,10 +82,10 @@ func (p ClaimPath) AnyOf(texts ...string) Rule {
 
 // AllOf passes if the claim is an array with all of the texts, or the one text.
 func (p ClaimPath) AllOf(texts ...string) Rule {
-	texts = slices.Clone(texts)
+	words := newWords(texts)
 	return p.rule("AllOf", texts, true, func(v any) verdict {
-		for _, text := range texts {
-			if a := p.has(v, text); a != yes {
+		for i := range words {
+			if a := p.has(v, &words[i]); a != yes {
 				return verdict{answer: a}
 			}
 		}
@@ -95,10 +95,10 @@ func (p ClaimPath) AllOf(texts ...string) Rule {
 
 // has reports whether a value is, or holds, a text. An array with anything but
 // strings in it is oddly typed: what its writer meant cannot be said.
-func (p ClaimPath) has(v any, text string) answer {
+func (p *ClaimPath) has(v any, w *word) answer {
 	switch v := v.(type) {
 	case string:
-		if p.words && hasWord(v, text) || !p.words && v == text {
+		if p.words && w.in(v) || !p.words && v == w.text {
 			return yes
 		}
 		return no
@@ -109,7 +109,7 @@ func (p ClaimPath) has(v any, text string) answer {
 			if !isText {
 				return cannotSay
 			}
-			if s == text {
+			if s == w.text {
 				found = yes
 			}
 		}
@@ -118,21 +118,54 @@ func (p ClaimPath) has(v any, text string) answer {
 	return cannotSay
 }
 
-// hasWord reports whether word is one of the words of s, which are separated by
-// spaces (RFC 6749 section 3.3). It allocates nothing.
-func hasWord(s, word string) bool {
-	for len(s) >= len(word) {
-		// Only what stands where the word would end is looked at first.
-		if (len(s) == len(word) || s[len(word)] == ' ') && s[:len(word)] == word {
-			return true
+// word is a text that is looked for among words, and its byte that is least likely
+// to stand in others: scopes begin alike.
+type word struct {
+	text string
+	rare int
+}
+
+// common are bytes of scopes and roles, the most frequent ones first.
+const common = "etaoinsrhldcum:._-/fgpywbvkxjqz"
+
+func newWords(texts []string) []word {
+	words := make([]word, len(texts))
+	for i, text := range texts {
+		words[i].text = text
+		for at := range len(text) {
+			if rank(text[at]) > rank(text[words[i].rare]) {
+				words[i].rare = at
+			}
 		}
-		i := strings.IndexByte(s, ' ')
+	}
+	return words
+}
+
+func rank(c byte) int {
+	if i := strings.IndexByte(common, c); i >= 0 {
+		return i
+	}
+	return len(common)
+}
+
+// in reports whether it is one of the words of s, which are separated by spaces
+// (RFC 6749 section 3.3). It allocates nothing.
+func (w *word) in(s string) bool {
+	if w.text == "" {
+		return false
+	}
+	for from := 0; ; {
+		i := strings.IndexByte(s[from:], w.text[w.rare])
 		if i < 0 {
 			return false
 		}
-		s = s[i+1:]
+		from += i + 1
+		start := from - 1 - w.rare
+		end := start + len(w.text)
+		if start >= 0 && end <= len(s) && (end == len(s) || s[end] == ' ') && (start == 0 || s[start-1] == ' ') && s[start:end] == w.text {
+			return true
+		}
 	}
-	return false
 }
 
 // Equals passes if the claim is this string, bool or integer (int, int64 or

@@ -278,6 +278,9 @@ func TestProfiles(t *testing.T) {
 	header := func(typ string) string { return `{"alg":"ES256","typ":"` + typ + `"}` }
 	own := jwtvalidate.Profile{Types: []string{"", "application/Session+JWT"}, Required: []string{"sid"}}
 
+	kinds := jwtvalidate.Profile{Types: []string{""}, Claims: map[string]string{"token_use": "access"}}
+	kind := func(member string) string { return payload(member + `"x":1`) }
+
 	type row struct {
 		name, header, payload string
 		profile               jwtvalidate.Profile
@@ -286,6 +289,13 @@ func TestProfiles(t *testing.T) {
 	rows := []row{
 		{"RFC9068", header("at+jwt"), without("events"), jwtvalidate.RFC9068, nil},
 		{"RFC9068: client_id is a number", header("at+jwt"), strings.Replace(without(), `"client_id":"app"`, `"client_id":7`, 1), jwtvalidate.RFC9068, jwtvalidate.ErrMissingClaim},
+		{"a kind by a claim", `{"alg":"ES256"}`, kind(`"token_use":"access",`), kinds, nil},
+		{"a kind by a claim: another", `{"alg":"ES256"}`, kind(`"token_use":"id",`), kinds, jwtvalidate.ErrType},
+		{"a kind by a claim: none", `{"alg":"ES256"}`, kind(""), kinds, jwtvalidate.ErrType},
+		{"a kind by a claim: null", `{"alg":"ES256"}`, kind(`"token_use":null,`), kinds, jwtvalidate.ErrType},
+		{"a kind by a claim: an array", `{"alg":"ES256"}`, kind(`"token_use":["access"],`), kinds, jwtvalidate.ErrType},
+		{"a kind by a claim: case", `{"alg":"ES256"}`, kind(`"token_use":"Access",`), kinds, jwtvalidate.ErrType},
+		{"a kind by a claim, under a typ", header("JWT"), kind(`"token_use":"access",`), kinds, jwtvalidate.ErrType},
 		{"RFC9068: no typ", `{"alg":"ES256"}`, without(), jwtvalidate.RFC9068, jwtvalidate.ErrType},
 		{"RFC9068: a logout token", header("logout+jwt"), without(), jwtvalidate.RFC9068, jwtvalidate.ErrType},
 		{"LogoutToken", header("logout+jwt"), without("sub", "client_id"), jwtvalidate.LogoutToken, nil},

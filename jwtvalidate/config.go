@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -94,8 +95,9 @@ type Config struct {
 	// and body. Nil: WriteError.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Logger gets refusals at level Debug, and at Warn, at most once a second,
-	// that tokens could not be checked. Nil: silent.
+	// Logger gets refusals at level Debug, at most ten a second of each reason, and
+	// at Warn, at most once a second, that tokens could not be checked. A line says
+	// how often it was left out before. Nil: silent.
 	Logger *slog.Logger
 
 	// Observe is called once for each decision, synchronously: it must not
@@ -172,6 +174,9 @@ type Profile struct {
 	Types []string
 	// Required claims must be present, neither null nor empty.
 	Required []string
+	// Claims must be these texts, for issuers that tell kinds of token apart by a
+	// claim: {"token_use": "access"} for Amazon Cognito. Else: ErrType.
+	Claims map[string]string
 }
 
 // RFC9068 is the profile for JWT access tokens: typ at+jwt, and the claims of
@@ -208,6 +213,7 @@ type policy struct {
 	allAudiences  bool
 	audienceClaim string
 	types         []string // without application/
+	kind          map[string]string
 	required      []string
 	maxLifetime   time.Duration
 	keyID         string
@@ -230,6 +236,7 @@ func New(cfg Config) (*Validator, error) {
 		observe:  cfg.Observe,
 		now:      cfg.Now,
 
+		lines:      newLimiters(),
 		preflight:  cfg.Preflight,
 		revocation: cfg.Revocation,
 		onward:     onward{cfg.Onward, cfg.OnwardToken},
@@ -399,7 +406,7 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 	}
 	profile := issuer.Profile
 	if len(profile.Types) == 0 {
-		if len(profile.Required) > 0 {
+		if len(profile.Required)+len(profile.Claims) > 0 {
 			bad(`Profile.Types: required; "" stands for an absent typ`)
 		}
 		profile.Types = defaultTypes
@@ -409,6 +416,12 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 			bad("Profile.Types: %q names no type", typ)
 		}
 		p.types = append(p.types, mediaType(typ))
+	}
+	p.kind = maps.Clone(profile.Claims)
+	for name, text := range p.kind {
+		if name == "" || text == "" {
+			bad("Profile.Claims: an empty name or text")
+		}
 	}
 	for _, claim := range append(append([]string(nil), profile.Required...), issuer.Required...) {
 		if claim == "" {

@@ -101,6 +101,13 @@ func TestConfig(t *testing.T) {
 		{"own profile", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.Profile{Types: []string{"", "x"}} }), nil},
 		{"own profile without types", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.Profile{Required: []string{"sub"}} }), []string{"Issuers[0].Profile.Types"}},
 		{"own profile with a type that would stand for none", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.Profile{Types: []string{"application/"}} }), []string{"Issuers[0].Profile.Types"}},
+		{"own profile of claims without types", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.Profile{Claims: map[string]string{"a": "b"}} }), []string{"Issuers[0].Profile.Types"}},
+		{"own profile with an empty text", issuer(func(p *jwtvalidate.Issuer) {
+			p.Profile = jwtvalidate.Profile{Types: []string{"x"}, Claims: map[string]string{"a": ""}}
+		}), []string{"Issuers[0].Profile.Claims"}},
+		{"own profile with an empty name", issuer(func(p *jwtvalidate.Issuer) {
+			p.Profile = jwtvalidate.Profile{Types: []string{"x"}, Claims: map[string]string{"": "a"}}
+		}), []string{"Issuers[0].Profile.Claims"}},
 		{"RFC9068", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.RFC9068 }), nil},
 		{"LogoutToken", issuer(func(p *jwtvalidate.Issuer) { p.Profile = jwtvalidate.LogoutToken }), nil},
 		{"required claim without a name", issuer(func(p *jwtvalidate.Issuer) { p.Required = []string{"sub", ""} }), []string{"Issuers[0].Required"}},

@@ -36,6 +36,13 @@ const (
 	ReasonOther          Reason = "other" // an error that is not of this package
 )
 
+// reasons are all of them.
+var reasons = []Reason{
+	ReasonNoToken, ReasonInvalidRequest, ReasonInvalidToken, ReasonMalformed, ReasonAlgorithm, ReasonType, ReasonUnknownIssuer,
+	ReasonUnknownKey, ReasonSignature, ReasonExpired, ReasonNotYetValid, ReasonLifetime, ReasonAudience, ReasonMissingClaim,
+	ReasonConfirmation, ReasonRevoked, ReasonCrossOrigin, ReasonForbidden, ReasonScope, ReasonStepUp, ReasonUnavailable, ReasonOther,
+}
+
 // failure is an error with its place in the table of answers.
 type failure struct {
 	text   string
@@ -62,7 +69,7 @@ var (
 	ErrMalformed = badToken("malformed token", ReasonMalformed)
 	// ErrAlgorithm: alg is not one that the issuer's policy allows.
 	ErrAlgorithm = badToken("algorithm not allowed", ReasonAlgorithm)
-	// ErrType: typ is not one that the issuer's profile allows.
+	// ErrType: typ, or another claim, says a kind that the issuer's profile does not allow.
 	ErrType = badToken("token type not allowed", ReasonType)
 	// ErrUnknownIssuer: iss is absent or not configured.
 	ErrUnknownIssuer = badToken("unknown issuer", ReasonUnknownIssuer)

@@ -153,6 +153,7 @@ func TestEveryError(t *testing.T) {
 			o.requireAnswer(t, "orders, v2; beta", g.get(t, lines...))
 			require.Zero(t, g.ran.Load())
 			require.NotContains(t, log.String(), canary)
+			require.Contains(t, log.String(), "reason="+string(o.reason)+" ")
 		})
 	}
 }

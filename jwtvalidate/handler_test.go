@@ -411,7 +411,7 @@ func TestLog(t *testing.T) {
 		{"Bearer x", `level=DEBUG msg="token refused" reason=malformed issuer=""`},
 		{"Bearer " + es256(t, goodHeader, `{"iss":"c4n4ry"}`), `level=DEBUG msg="token refused" reason=unknown_issuer issuer=""`},
 		{"Bearer " + raw(goodHeader, goodPayload, []byte("x")), `level=DEBUG msg="token refused" reason=signature issuer=https://idp.example.com/`},
-		{"Bearer " + es256(t, goodHeader, `{"iss":"https://down.example.com/","sub":"c4n4ry"}`), `level=WARN msg="tokens cannot be checked" issuer=https://down.example.com/ error="jwtvalidate: cannot tell: key server is down"`},
+		{"Bearer " + es256(t, goodHeader, `{"iss":"https://down.example.com/","sub":"c4n4ry"}`), `level=WARN msg="tokens cannot be checked" reason=unavailable issuer=https://down.example.com/ error="jwtvalidate: cannot tell: key server is down"`},
 	} {
 		log.Reset()
 		_, _ = v.Check(request(row.authorization))
@@ -442,6 +442,29 @@ func TestWarningsAreRare(t *testing.T) {
 		require.Equal(t, 1, burst())
 		time.Sleep(time.Hour)
 		require.Equal(t, 1, burst(), "silence is not saved up")
+	})
+}
+
+// Who floods a service does not flood its log: each reason has ten lines a second,
+// and the next one says how many were left out.
+func TestRefusalsAreRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log buffer
+		v := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf())}, Logger: log.logger()})
+		for range 50 {
+			_, _ = v.CheckToken(t.Context(), "x")
+			_, _ = v.CheckToken(t.Context(), "")
+		}
+		require.Equal(t, 10, strings.Count(log.String(), "reason=malformed"))
+		require.Equal(t, 10, strings.Count(log.String(), "reason=no_token"))
+		require.NotContains(t, log.String(), "repeated")
+		time.Sleep(time.Second)
+		for range 2 {
+			_, _ = v.CheckToken(t.Context(), "x")
+		}
+		require.Equal(t, 12, strings.Count(log.String(), "reason=malformed"))
+		require.Equal(t, 1, strings.Count(log.String(), "repeated=40"))
+		require.Equal(t, 1, strings.Count(log.String(), "repeated="))
 	})
 }
 

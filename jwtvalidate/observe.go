@@ -62,25 +62,65 @@ func (v *Validator) log(ctx context.Context, e Event) {
 	if v.logger == nil {
 		return
 	}
-	switch e.Kind {
-	case KindRefused:
-		attrs := []slog.Attr{slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer)}
-		if e.Rule != "" {
-			attrs = append(attrs, slog.String("rule", e.Rule))
-		}
-		v.logger.LogAttrs(ctx, slog.LevelDebug, "token refused", attrs...)
-	case KindUnavailable:
-		if ctx.Err() == nil && v.warned.allow(time.Now()) { // else it was the caller who left
-			v.logger.LogAttrs(ctx, slog.LevelWarn, "tokens cannot be checked",
-				slog.String("issuer", e.Issuer), slog.Any("error", e.Err))
-		}
+	level, text := slog.LevelDebug, "token refused"
+	switch {
+	case e.Kind == KindUnavailable && ctx.Err() == nil: // else it was the caller who left
+		level, text = slog.LevelWarn, "tokens cannot be checked"
+	case e.Kind != KindRefused:
+		return
 	}
+	if !v.logger.Enabled(ctx, level) {
+		return
+	}
+	repeated, ok := v.lines[e.Reason].allow(time.Now())
+	if !ok {
+		return
+	}
+	attrs := []slog.Attr{slog.String("reason", string(e.Reason)), slog.String("issuer", e.Issuer)}
+	if e.Rule != "" {
+		attrs = append(attrs, slog.String("rule", e.Rule))
+	}
+	if e.Kind == KindUnavailable {
+		attrs = append(attrs, slog.Any("error", e.Err))
+	}
+	if repeated > 0 {
+		attrs = append(attrs, slog.Int64("repeated", repeated))
+	}
+	v.logger.LogAttrs(ctx, level, text, attrs...)
 }
 
-// onceASecond lets one caller through each second.
-type onceASecond struct{ next atomic.Int64 }
+// limiter lets a few log lines of a kind through each second, and counts the rest.
+type limiter struct {
+	burst          int64
+	second, passed atomic.Int64
+	repeated       atomic.Int64
+}
 
-func (o *onceASecond) allow(now time.Time) bool {
-	next := o.next.Load()
-	return now.UnixNano() >= next && o.next.CompareAndSwap(next, now.Add(time.Second).UnixNano())
+// How many lines a second a reason may have: who sends bad tokens decides how often.
+const (
+	refusalLines = 10
+	warningLines = 1
+)
+
+// newLimiters has one for each reason that is logged.
+func newLimiters() map[Reason]*limiter {
+	lines := make(map[Reason]*limiter, len(reasons))
+	for _, reason := range reasons {
+		lines[reason] = &limiter{burst: refusalLines}
+	}
+	lines[ReasonUnavailable].burst = warningLines
+	return lines
+}
+
+// allow reports whether a line may be written, and how many were not since the last.
+func (l *limiter) allow(now time.Time) (repeated int64, ok bool) {
+	this := now.Unix()
+	if last := l.second.Load(); last != this && l.second.CompareAndSwap(last, this) {
+		l.passed.Store(0)
+	}
+	if l.passed.Add(1) > l.burst {
+		l.repeated.Add(1)
+		return 0, false
+	}
+	return l.repeated.Swap(0), true
 }

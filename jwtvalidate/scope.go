@@ -2,7 +2,6 @@ package jwtvalidate
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -35,7 +34,6 @@ func (p ClaimPath) elsewhere(name string, scopes []string, all answer) Rule {
 // scopes makes a scope rule; without a path, for scope or scp. It goes on while a
 // scope's answer is going.
 func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
-	scopes = slices.Clone(scopes)
 	if len(p.path) > 0 {
 		name = p.String() + "." + name
 	}
@@ -51,10 +49,11 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 	p.words = true
 	rule := Rule{name: name}
 	rule.needs(Rule{scopes: scopes}) // each once
+	words := newWords(rule.scopes)
 	rule.test = func(c *Claims, _ *http.Request, _ clock) verdict {
 		last := going
-		for _, scope := range scopes {
-			if last = p.hasScope(c, scope); last != going {
+		for i := range words {
+			if last = p.hasScope(c, &words[i]); last != going {
 				break
 			}
 		}
@@ -63,16 +62,21 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 	return rule
 }
 
-func (p ClaimPath) hasScope(c *Claims, scope string) answer {
-	if len(p.path) == 0 {
-		if text, ok := c.object.Text("scope"); ok {
-			return is(hasWord(text, scope)).answer
-		}
-		if c.object.Has("scope") {
-			return cannotSay
-		}
-		p.path = scpPath
+func (p *ClaimPath) hasScope(c *Claims, scope *word) answer {
+	if len(p.path) > 0 {
+		return p.hasIn(c, scope)
 	}
+	text, ok := c.object.Text("scope")
+	switch {
+	case ok:
+		return is(scope.in(text)).answer
+	case c.object.Has("scope"):
+		return cannotSay
+	}
+	return scp.hasIn(c, scope)
+}
+
+func (p *ClaimPath) hasIn(c *Claims, scope *word) answer {
 	v, ok := p.value(c)
 	if !ok {
 		return cannotSay
@@ -80,7 +84,7 @@ func (p ClaimPath) hasScope(c *Claims, scope string) answer {
 	return p.has(v, scope)
 }
 
-var scpPath = []string{"scp"}
+var scp = ClaimPath{path: []string{"scp"}, words: true}
 
 // isScope is the scope-token of RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E.
 func isScope(s string) bool {

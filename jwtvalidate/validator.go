@@ -34,7 +34,7 @@ type Validator struct {
 	logger     *slog.Logger
 	observe    func(context.Context, Event)
 	now        func() time.Time
-	warned     onceASecond
+	lines      map[Reason]*limiter
 }
 
 // Check decides about a request and writes nothing. It returns either claims or
@@ -373,6 +373,11 @@ func (v *Validator) checkTime(p *policy, c *Claims) error {
 }
 
 func (p *policy) checkClaims(c *Claims) error {
+	for name, want := range p.kind {
+		if text, _ := c.object.Text(name); text != want {
+			return ErrType
+		}
+	}
 	if !p.checkAudience(c) {
 		return ErrAudience
 	}
