@@ -1,0 +1,3 @@
+// Package quickstart holds the program of the README: a service whose one route
+// asks for a token with a scope.
+package quickstart
