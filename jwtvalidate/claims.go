@@ -78,7 +78,7 @@ func NewClaims(values map[string]any) (*Claims, error) {
 	if err != nil {
 		return nil, errors.New("jwtvalidate: NewClaims: no JSON can be made of the values")
 	}
-	object, err := jose.ParseObject(string(text), claimLimits)
+	object, err := jose.ParseObject(string(text), jose.ClaimLimits)
 	if err != nil {
 		return nil, fmt.Errorf("jwtvalidate: NewClaims: %w", err)
 	}
@@ -91,15 +91,6 @@ func (c Claims) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("jwtvalidate
 
 // MarshalJSON shows no claim; Decode and Get do.
 func (c Claims) MarshalJSON() ([]byte, error) { return []byte(`"jwtvalidate.Claims"`), nil }
-
-// registered are the names that this library reads. A claim whose name differs
-// from one of them by case only is refused.
-var registered = []string{
-	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "client_id", "azp", "act", "may_act",
-	"auth_time", "acr", "amr", "nonce", "events", "sid", "authorization_details",
-}
-
-var claimLimits = jose.Limits{Bytes: jose.MaxToken, Depth: 32, Values: 4096, Reserved: jose.Reserve(registered...)}
 
 // newClaims types the registered claims. A claim of the wrong JSON type makes
 // the token malformed: no reader may take it for absent.

@@ -28,13 +28,15 @@ type Config struct {
 	Sources []TokenSource
 
 	// HeaderFirst goes by the headers of Sources where one of them is there, whatever
-	// it holds, and looks at the other places only where none is.
+	// it holds, and looks at the other places only where none is. The tokens there are
+	// kept from the handlers behind all the same.
 	HeaderFirst bool
 
 	// TrustedOrigins are pages beside the service's own, as scheme://host[:port],
 	// that may send a token in a cookie. Other pages may only read with it: a method
 	// other than GET, HEAD and OPTIONS, and an upgrade, is answered 403. It is
-	// http.CrossOriginProtection that decides. Nil: none.
+	// http.CrossOriginProtection that decides; no GET may change anything. Name the
+	// cookie __Host-…, so that no sibling domain can set it. Nil: none.
 	TrustedOrigins []string
 
 	// InsecureCrossOrigin lets every page act with a user's cookie.
@@ -43,13 +45,15 @@ type Config struct {
 	// Onward says what of the token the handlers behind see. Zero: a token in a
 	// header stays where it is, and those in cookies, queries and forms are removed.
 	// "forward": it stands in Authorization, with the scheme Bearer, wherever it came
-	// from. "strip": it is removed.
+	// from, and nothing that a client without a token sends stands there. "strip": it
+	// is removed.
 	Onward string
 
 	// OnwardToken makes the token that the handlers behind see in the place of the
 	// client's, in Authorization with the scheme Bearer. It runs for every request
 	// with claims, must not block without heeding ctx, and an error is answered 503.
-	// Not together with Onward. Nil: none.
+	// Not together with Onward, nor with one Handler of this Validator in another,
+	// which would refuse that token. Nil: none.
 	OnwardToken func(ctx context.Context, c *Claims) (string, error)
 
 	// Forward sends claims on in headers. Nil: none.
@@ -62,9 +66,10 @@ type Config struct {
 
 	// TrustedProxies are the addresses, those of the connection (RemoteAddr), whose
 	// header Client-Cert is the client's certificate (RFC 9440), for a cnf with
-	// x5t#S256. From any other address that header, and Client-Cert-Chain, are
-	// removed. RemoteAddr must not have been rewritten before. Nil: the header is
-	// never looked at, and stays.
+	// x5t#S256: one byte sequence in strict base64. From any other address that
+	// header, and Client-Cert-Chain, are removed. RemoteAddr must not have been
+	// rewritten before; a zone in it is not looked at. Nil: the header is never
+	// looked at, and stays.
 	TrustedProxies []netip.Prefix
 
 	// Revocation is asked about every good token. Nil: nobody.
@@ -100,8 +105,9 @@ type Config struct {
 	// how often it was left out before. Nil: silent.
 	Logger *slog.Logger
 
-	// Observe is called once for each decision, synchronously: it must not
-	// block. Its panic changes no decision. Nil: none.
+	// Observe is called for each decision, synchronously: it must not block. A rule
+	// of Require or Allow that refuses is a decision of its own; one that passes is
+	// not told of. Its panic changes no decision. Nil: none.
 	Observe func(ctx context.Context, e Event)
 
 	// Now is the clock for exp, nbf and iat. Nil: time.Now.
@@ -269,8 +275,11 @@ func New(cfg Config) (*Validator, error) {
 	if isNil(cfg.Revocation) {
 		v.revocation = nil
 		if cfg.Revocation != nil {
-			bad("Revocation: a nil pointer")
+			bad("Revocation: a nil pointer or function")
 		}
+	}
+	if cfg.Preflight != nil && isNil(cfg.Preflight) {
+		bad("Preflight: a nil pointer")
 	}
 	if len(cfg.Rules) > 0 {
 		v.rule = All(cfg.Rules...)
@@ -344,10 +353,10 @@ func (v *Validator) setOrigins(cfg Config) []error {
 }
 
 // isNil also finds a nil pointer, such as that of a constructor whose error was
-// overlooked, which would panic at the first request.
+// overlooked, and a nil function: they would panic at the first request.
 func isNil(v any) bool {
 	p := reflect.ValueOf(v)
-	return v == nil || p.Kind() == reflect.Pointer && p.IsNil()
+	return v == nil || (p.Kind() == reflect.Pointer || p.Kind() == reflect.Func) && p.IsNil()
 }
 
 func metadataURL(text string) error {

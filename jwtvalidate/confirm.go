@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -113,12 +114,10 @@ func (v *Validator) trusts(r *http.Request) bool {
 // newProxies checks that the addresses are those of proxies, not of everybody.
 func newProxies(list []netip.Prefix) ([]netip.Prefix, []error) {
 	var errs []error
-	proxies := make([]netip.Prefix, len(list))
 	for i, prefix := range list {
-		if !prefix.IsValid() || prefix.Bits() == 0 || prefix.Addr().Is4In6() {
-			errs = append(errs, fmt.Errorf("TrustedProxies[%d]: want the addresses of proxies, IPv4 in its own form", i))
+		if !prefix.IsValid() || prefix.Bits() == 0 || prefix.Addr().Is4In6() || prefix != prefix.Masked() {
+			errs = append(errs, fmt.Errorf("TrustedProxies[%d]: want the addresses of proxies, IPv4 in its own form, without bits behind the prefix", i))
 		}
-		proxies[i] = prefix.Masked()
 	}
-	return proxies, errs
+	return slices.Clone(list), errs
 }

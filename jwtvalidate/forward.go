@@ -71,7 +71,7 @@ func newForwards(list []ForwardClaim, taken []headerSource) ([]forward, []error)
 
 // notForClaims are headers that mean something to HTTP itself or to a proxy.
 var notForClaims = []string{
-	authorization, "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive", "Origin",
+	authorization, "Proxy-Authenticate", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive", "Origin",
 	"Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via", "Forwarded", clientCert, clientCertChain,
 }
 
@@ -97,8 +97,9 @@ func foldField(c byte) byte {
 }
 
 // guard removes from a request of one's own the headers for which own says that
-// only we may set them, whatever way they are written or announced.
-func guard(r *http.Request, own func(name string) bool) {
+// only we may set them, whatever way they are written or announced. Connection and
+// trailers cannot name those that are unlisted.
+func guard(r *http.Request, own, unlisted func(name string) bool) {
 	header, cloned := r.Header, false
 	edit := func() {
 		if !cloned {
@@ -111,13 +112,13 @@ func guard(r *http.Request, own func(name string) bool) {
 			delete(header, name)
 		}
 	}
-	if lines := header["Connection"]; namesOwn(lines, own) {
+	if lines := header["Connection"]; namesOwn(lines, unlisted) {
 		edit()
 		header["Connection"] = nil
 		for _, line := range lines {
 			var kept []string
 			for option := range strings.SplitSeq(line, ",") {
-				if option = strings.Trim(option, " \t"); option != "" && !own(option) {
+				if option = strings.Trim(option, " \t"); option != "" && !unlisted(option) {
 					kept = append(kept, option)
 				}
 			}
@@ -128,7 +129,7 @@ func guard(r *http.Request, own func(name string) bool) {
 	}
 	r.Header = header
 	if len(r.Trailer) > 0 {
-		guardTrailer(r, own)
+		guardTrailer(r, unlisted)
 	}
 }
 
@@ -146,12 +147,12 @@ func namesOwn(lines []string, own func(string) bool) bool {
 // guardTrailer gives r a Trailer of its own. The server fills the other one when
 // it has read the body, also with fields that were not announced.
 func guardTrailer(r *http.Request, own func(string) bool) {
-	sent := r.Trailer
-	r.Trailer = make(http.Header, len(sent))
+	sent, kept := r.Trailer, make(http.Header, len(r.Trailer))
+	r.Trailer = kept
 	fill := func() {
 		for name, values := range sent {
 			if !own(name) {
-				r.Trailer[name] = values
+				kept[name] = values
 			}
 		}
 	}

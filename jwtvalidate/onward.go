@@ -26,6 +26,9 @@ type onward struct {
 // leaves reports whether a token in a header stays as it came.
 func (o *onward) leaves() bool { return o.mode == "" && o.replace == nil }
 
+// sets reports whether a token goes on in Authorization.
+func (o *onward) sets() bool { return o.mode == onwardForward || o.replace != nil }
+
 // token is what goes on as Authorization: Bearer; empty: nothing is set.
 func (o *onward) token(ctx context.Context, presented string, c *Claims) (string, error) {
 	if o.replace == nil {
@@ -69,6 +72,9 @@ func (s *sources) hide(r *http.Request) {
 			hideQuery(r, rest)
 		}
 		r.Form = without(r.Form, name)
+	}
+	if len(s.forms) > 0 {
+		_, _ = bufferForm(r) // HeaderFirst has not looked; too large a form stays as it is
 	}
 	for _, name := range s.forms {
 		if form, ok := r.Body.(*formBody); ok {

@@ -14,7 +14,8 @@ import (
 // RevocationChecker is asked about every token that is good in all other respects.
 type RevocationChecker interface {
 	// Revoked reports whether the token is no longer wanted. The claims are a
-	// *Claims, read-only. An error says that it cannot be told (503).
+	// *Claims, read-only. An error says that it cannot be told (503), and must hold
+	// nothing of the token: it is logged.
 	Revoked(ctx context.Context, claims interface {
 		Get(name string) (any, bool)
 	}) (bool, error)
@@ -63,11 +64,18 @@ func (s *signer) verify(ctx context.Context, t *jose.Compact) (crypto.PublicKey,
 // Validator are refused (ErrUnknownIssuer).
 func (v *Validator) Recheck(ctx context.Context, c *Claims) error {
 	d := v.begin()
-	if d.err = v.recheck(ctx, c); !c.none() {
+	if d.err = v.recheck(ctx, c); !c.none() && v.knows(c) {
 		d.policy, d.claims = c.signer.policy, c
 	}
 	v.report(ctx, &d, false)
 	return d.err
+}
+
+// knows reports whether it was this Validator that has checked the claims, or
+// nobody (NewClaims).
+func (v *Validator) knows(c *Claims) bool {
+	p := c.signer.policy
+	return p == nil || v.policies[p.url] == p
 }
 
 func (v *Validator) recheck(ctx context.Context, c *Claims) error {
@@ -81,7 +89,7 @@ func (v *Validator) recheck(ctx context.Context, c *Claims) error {
 		}
 		return nil
 	}
-	if v.policies[p.url] != p {
+	if !v.knows(c) {
 		return ErrUnknownIssuer
 	}
 	if err := v.checkTime(p, c); err != nil {
@@ -91,14 +99,19 @@ func (v *Validator) recheck(ctx context.Context, c *Claims) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(keys, func(key crypto.PublicKey) bool { return sameKey(c.signer.key, key) }) {
+	if !slices.ContainsFunc(keys, c.signer.isBy) {
 		return ErrUnknownKey
 	}
 	return v.checkRevoked(ctx, c)
 }
 
-// sameKey compares key material; a source may hand out a new value for the same key.
-func sameKey(a, b crypto.PublicKey) bool {
+// isBy compares key material; a source may hand out a new value for the same key.
+// What is no key for the algorithm is none here either: Equal would panic.
+func (s *signer) isBy(b crypto.PublicKey) bool {
+	a := s.key
+	if jose.CheckKey(s.alg, b) != nil {
+		return false
+	}
 	if ed, ok := a.(ed25519.PublicKey); ok { // a slice: == would panic
 		return ed.Equal(b)
 	}

@@ -25,14 +25,26 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, before := v.claimsIn(r.Context())
-			if before {
-				r = v.innermost(r, claims)
-			} else {
+			switch {
+			case !before:
 				var ok bool
 				if r, ok = v.enter(w, r, false); !ok {
 					return
 				}
 				claims, _ = v.claimsIn(r.Context())
+			case v.hasAdmitted(r.Context()):
+				r = v.innermost(r, claims)
+			default: // WithClaims, and no Handler
+				d := v.begin()
+				r = v.clean(r)
+				admitted, err := v.admit(r, credential{}, claims)
+				if err != nil {
+					d.claims, d.err = claims, err
+					v.report(r.Context(), &d, false)
+					v.refuse(w, r, err)
+					return
+				}
+				r = admitted
 			}
 			if err := v.apply(r.Context(), &all, claims, r); err != nil {
 				v.refuse(w, r, err)
@@ -64,7 +76,7 @@ func (v *Validator) innermost(r *http.Request, c *Claims) *http.Request {
 	if found, _ := FromContext(r.Context()); found == c {
 		return r
 	}
-	return r.WithContext(&claimsContext{r.Context(), v, c})
+	return r.WithContext(&claimsContext{r.Context(), v, c, true})
 }
 
 // apply holds claims against rules, and tells when they are refused.

@@ -104,6 +104,11 @@ func newSources(list []TokenSource, headerFirst bool) (*sources, []error) {
 	return s, errs
 }
 
+// isTwin reports whether a header is another name for one of ours to some readers.
+func (s *sources) isTwin(name string) bool {
+	return slices.ContainsFunc(s.headers, func(h headerSource) bool { return name != h.name && sameField(name, h.name) })
+}
+
 // hides reports whether there are places whose tokens the handlers behind do not see.
 func (s *sources) hides() bool { return len(s.cookies)+len(s.queries)+len(s.forms) > 0 }
 
@@ -179,7 +184,7 @@ func (s *sources) find(r *http.Request) (credential, error) {
 		}
 		for _, name := range s.forms {
 			_, values := cutParameter(form, name)
-			if r.PostForm != nil { // somebody before us has read the body
+			if r.PostForm != nil && r.MultipartForm == nil { // somebody before us has read the body
 				values = r.PostForm[name]
 			}
 			token, err := oneValue(values)
@@ -341,8 +346,12 @@ func newFormBody(text string, closer io.Closer) *formBody {
 	return &formBody{strings.NewReader(text), closer, text}
 }
 
-// bufferForm reads the body of a form and puts it back; empty for other bodies,
-// among them compressed ones.
+// failed is a body that could not be read.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
+
+// bufferForm reads the body of a form and puts it back; empty for other bodies.
 func bufferForm(r *http.Request) (string, error) {
 	if again, ok := r.Body.(*formBody); ok {
 		return again.text, nil
@@ -352,10 +361,14 @@ func bufferForm(r *http.Request) (string, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil || len(text) > maxForm {
+		rest := io.Reader(r.Body)
+		if err != nil {
+			rest = failed{err} // net/http tells only once that a body has ended early
+		}
 		r.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(bytes.NewReader(text), r.Body), r.Body}
+		}{io.MultiReader(bytes.NewReader(text), rest), r.Body}
 		return "", ErrInvalidRequest
 	}
 	r.Body = newFormBody(string(text), r.Body)
@@ -366,11 +379,7 @@ func isForm(r *http.Request) bool {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut && r.Method != http.MethodPatch {
 		return false
 	}
-	types := r.Header["Content-Type"]
-	if len(types) != 1 || len(r.Header["Content-Encoding"]) > 0 {
-		return false
-	}
-	media, _, _ := mime.ParseMediaType(types[0]) // odd parameters keep net/http from nothing
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // as net/http does it, whatever else is odd
 	return media == "application/x-www-form-urlencoded"
 }
 

@@ -38,7 +38,8 @@ type Validator struct {
 }
 
 // Check decides about a request and writes nothing. It returns either claims or
-// one of the errors of this package, never both and never neither.
+// one of the errors of this package, never both and never neither. It takes nothing
+// from the request that handlers behind must not see: Handler does.
 func (v *Validator) Check(r *http.Request) (*Claims, error) {
 	d := v.begin()
 	c, err := v.credential(r)
@@ -101,7 +102,11 @@ func (v *Validator) enter(w http.ResponseWriter, r *http.Request, optional bool)
 		return admitted, true
 	case optional && isNoToken(d.err):
 		if _, other := FromContext(r.Context()); other {
-			r = r.WithContext(&claimsContext{r.Context(), v, nil}) // another validator's claims are not this one's
+			r = r.WithContext(&claimsContext{r.Context(), v, nil, false}) // another validator's claims are not this one's
+		}
+		if v.onward.sets() { // nor is a token where ours would stand
+			r.Header = maps.Clone(r.Header) // of a copy, which clean has made
+			bearerOnly.strip(r.Header)
 		}
 		return r, true
 	}
@@ -117,40 +122,42 @@ func isPreflight(r *http.Request) bool {
 
 // clean takes from a request what the client must not tell the handlers behind.
 func (v *Validator) clean(r *http.Request) *http.Request {
-	if len(v.forwards) == 0 && len(v.proxies) == 0 && !v.sources.hides() && v.onward.leaves() {
+	if len(v.forwards) == 0 && len(v.proxies) == 0 && v.sources == &bearerOnly && v.onward.leaves() {
 		return r
 	}
 	r = r.WithContext(r.Context())
-	stranger := len(v.proxies) > 0 && !v.trusts(r)
-	guard(r, func(name string) bool {
+	proxied := len(v.proxies) > 0
+	stranger := proxied && !v.trusts(r)
+	v.sources.hide(r) // before guard, which may wrap the body
+	own := func(name string) bool {
 		for i := range v.forwards {
 			if sameField(name, v.forwards[i].Header) {
 				return true
 			}
 		}
-		return stranger && (sameField(name, clientCert) || sameField(name, clientCertChain))
+		for _, certificate := range []string{clientCert, clientCertChain} {
+			if sameField(name, certificate) { // from a proxy, only under its own name
+				return stranger || proxied && name != certificate
+			}
+		}
+		return v.sources.isTwin(name)
+	}
+	guard(r, own, func(option string) bool {
+		return own(option) || sameField(option, authorization)
 	})
-	v.sources.hide(r)
 	return r
 }
 
 // admit makes the request that the handlers behind see.
 func (v *Validator) admit(r *http.Request, c credential, claims *Claims) (*http.Request, error) {
-	token, err := v.onward.token(r.Context(), c.token, claims)
-	if err != nil {
-		return nil, err
-	}
 	r = v.innermost(r, claims)
 	if len(v.forwards) == 0 && v.onward.leaves() {
 		return r, nil
 	}
+	if !v.hasAdmitted(r.Context()) { // claims by WithClaims
+		r = r.WithContext(&claimsContext{r.Context(), v, claims, true})
+	}
 	header := maps.Clone(r.Header)
-	if !v.onward.leaves() {
-		v.sources.strip(header)
-	}
-	if token != "" {
-		header[authorization] = []string{"Bearer " + token}
-	}
 	for i := range v.forwards {
 		lines, err := v.forwards[i].values(claims)
 		if err != nil {
@@ -159,6 +166,16 @@ func (v *Validator) admit(r *http.Request, c credential, claims *Claims) (*http.
 		if len(lines) > 0 {
 			header[v.forwards[i].Header] = lines
 		}
+	}
+	if !v.onward.leaves() {
+		v.sources.strip(header)
+	}
+	token, err := v.onward.token(r.Context(), c.token, claims)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		header[authorization] = []string{"Bearer " + token}
 	}
 	r.Header = header // of a copy, which clean has made
 	return r, nil
@@ -175,12 +192,14 @@ type claimsContext struct {
 	context.Context //nolint:containedctx // it is a context
 	validator       *Validator
 	claims          *Claims // nil: none, and those of a validator outside do not count
+	admitted        bool    // what the client must not set has been taken from the request
 }
 
 // claimsKey asks for anybody's claims, ownClaimsKey for those of one Validator.
 type (
 	claimsKey    struct{}
 	ownClaimsKey struct{ validator *Validator }
+	admittedKey  struct{ validator *Validator }
 )
 
 func (c *claimsContext) Value(key any) any {
@@ -190,6 +209,10 @@ func (c *claimsContext) Value(key any) any {
 	case ownClaimsKey:
 		if key.validator == c.validator {
 			return c.claims
+		}
+	case admittedKey:
+		if key.validator == c.validator {
+			return c.admitted
 		}
 	}
 	return c.Context.Value(key)
@@ -202,6 +225,11 @@ func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
 	return c, c != nil
 }
 
+func (v *Validator) hasAdmitted(ctx context.Context) bool {
+	admitted, _ := ctx.Value(admittedKey{v}).(bool)
+	return admitted
+}
+
 // WithClaims puts claims into a context as Handler does, so that another
 // authenticator (an API key, Basic) can stand before the same routes. Whoever
 // calls it vouches for the claims: see NewClaims. Handler and Require take them
@@ -211,7 +239,7 @@ func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
 	if c.none() {
 		c = nil
 	}
-	return &claimsContext{ctx, v, c}
+	return &claimsContext{ctx, v, c, false}
 }
 
 // FromContext returns the claims that a Handler put into the request's context.
@@ -291,7 +319,7 @@ func (v *Validator) check(ctx context.Context, d *decision, r *http.Request, c c
 	// The one parse of the payload. Until the signature has been verified,
 	// only iss is taken from it, and only to choose the policy. The claims come
 	// from this same parse, so the verified iss is the one that was chosen by.
-	object, err := t.ParsePayload(claimLimits)
+	object, err := t.ParsePayload(jose.ClaimLimits)
 	if err != nil {
 		return ErrMalformed
 	}

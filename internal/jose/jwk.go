@@ -62,7 +62,7 @@ func ParseJWK(text string) (*JWK, error) {
 	if err != nil {
 		return nil, err
 	}
-	return describe(o, key)
+	return describe(o, key, "verify")
 }
 
 // ParseSecretJWK reads one symmetric key, kty oct. Only for keys that the
@@ -83,11 +83,12 @@ func ParseSecretJWK(text string) (*JWK, error) {
 	if err != nil {
 		return nil, err
 	}
-	return describe(o, secret)
+	return describe(o, secret, "verify")
 }
 
-// describe reads the members beside the key and holds them against it.
-func describe(o *Object, key crypto.PublicKey) (*JWK, error) {
+// describe reads the members beside the key and holds them against it, and against
+// what it is wanted for: an operation of key_ops.
+func describe(o *Object, key crypto.PublicKey, operation string) (*JWK, error) {
 	k := &JWK{Key: key}
 	var alg, use string
 	for _, m := range []struct {
@@ -108,7 +109,7 @@ func describe(o *Object, key crypto.PublicKey) (*JWK, error) {
 	if o.Has("use") && use != "sig" {
 		return nil, ErrKeyUse
 	}
-	if o.Has("key_ops") && !allowsVerify(o) {
+	if o.Has("key_ops") && !allows(o, operation) {
 		return nil, ErrKeyUse
 	}
 	if o.Has("alg") {
@@ -136,9 +137,9 @@ func fitsAny(key crypto.PublicKey) bool {
 	return false
 }
 
-// allowsVerify holds key_ops against RFC 7517 section 4.3: an array of distinct
-// strings. With use=sig beside it, verify is also what the two agree on.
-func allowsVerify(o *Object) bool {
+// allows holds key_ops against RFC 7517 section 4.3: an array of distinct
+// strings. With use=sig beside it, the operation is also what the two agree on.
+func allows(o *Object, operation string) bool {
 	v, _ := o.Get("key_ops")
 	ops, ok := v.([]any)
 	if !ok {
@@ -149,7 +150,7 @@ func allowsVerify(o *Object) bool {
 			return false
 		}
 	}
-	return slices.Contains(ops, any("verify"))
+	return slices.Contains(ops, any(operation))
 }
 
 func publicKey(o *Object) (crypto.PublicKey, error) {

@@ -68,6 +68,7 @@ type Object struct {
 type member struct {
 	name    string
 	raw     string // the value's text, without white space around it
+	at      int32  // where that text begins
 	escaped bool   // a string value with escapes in it
 }
 
@@ -115,6 +116,15 @@ func (o *Object) Raw(name string) (string, bool) {
 		return o.members[i].raw, true
 	}
 	return "", false
+}
+
+// Span is where the text of a member's value stands: JSON()[from:to].
+func (o *Object) Span(name string) (from, to int, ok bool) {
+	if i := o.find(name); i >= 0 {
+		from = int(o.members[i].at)
+		return from, from + len(o.members[i].raw), true
+	}
+	return 0, 0, false
 }
 
 // Text is the value of a member that is a string; false for any other.
@@ -322,7 +332,7 @@ func (p *scanner) members(depth int, into []member, keep bool) ([]member, error)
 			return nil, err
 		}
 		if keep {
-			into = append(into, member{name: name, raw: p.s[start:p.i], escaped: escaped})
+			into = append(into, member{name: name, raw: p.s[start:p.i], at: int32(start), escaped: escaped})
 		}
 		p.space()
 		if p.next(',') {
