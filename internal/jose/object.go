@@ -476,16 +476,33 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// allPlain reports whether eight bytes stand for themselves. It may say no where
+// they do, never yes where one does not.
+func allPlain(s string) bool {
+	_ = s[7]
+	const ones = 0x0101010101010101
+	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, backslash := v^('"'*ones), v^('\\'*ones)
+	return ((v-0x20*ones)|(quote-ones)|(backslash-ones)|v)&(0x80*ones) == 0
+}
+
 func (p *scanner) str() (escaped bool, err error) {
 	if p.i >= len(p.s) || p.s[p.i] != '"' {
 		return false, errSyntax
 	}
 	s, i := p.s, p.i+1
-	for i < len(s) {
-		c := s[i]
-		switch {
-		case plain[c]:
+	for {
+		for i+8 <= len(s) && allPlain(s[i:i+8]) {
+			i += 8
+		}
+		for i < len(s) && plain[s[i]] {
 			i++
+		}
+		if i == len(s) {
+			return false, errString
+		}
+		switch c := s[i]; {
 		case c == '"':
 			p.i = i + 1
 			return escaped, nil
@@ -506,7 +523,6 @@ func (p *scanner) str() (escaped bool, err error) {
 			i += n
 		}
 	}
-	return false, errString
 }
 
 // escape is the length of the escape sequence that s starts with; 0 if it is

@@ -1,0 +1,196 @@
+package jwtsign
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Handler rewrites the answers of next. What is no answer to sign passes through as
+// it is written, without being held back. An answer that should be signed and
+// cannot be is replaced by an empty one: 502, or 503 with Retry-After where no key
+// could sign. It panics if there are no Fields.
+func (s *Signer) Handler(next http.Handler) http.Handler {
+	if next == nil || s.fields == nil {
+		panic("jwtsign: Handler: next is nil, or the Config has no Fields")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(s.methods, r.Method) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		held := writers.Get().(*writer)
+		*held = writer{ResponseWriter: w, signer: s, request: r, body: held.body[:0]}
+		next.ServeHTTP(held, r) // a panic passes through, and what is held never leaves
+		held.finish()
+		if cap(held.body) <= maxPooled {
+			*held = writer{body: held.body[:0]}
+			writers.Put(held)
+		}
+	})
+}
+
+// maxPooled bounds the buffers that are kept for the next request, in bytes.
+const maxPooled = 64 << 10
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// mode is what becomes of what a handler writes.
+type mode uint8
+
+const (
+	undecided mode = iota // no header yet
+	holding               // to be signed, or not known yet
+	passing
+	dropped // too large to be signed
+)
+
+// writer holds back an answer that is to be signed.
+type writer struct {
+	http.ResponseWriter
+	signer  *Signer
+	request *http.Request
+	mode    mode
+	sniff   bool // holding, since there is no Content-Type
+	status  int
+	body    []byte
+}
+
+// Unwrap serves http.ResponseController, for deadlines.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *writer) WriteHeader(status int) {
+	switch {
+	case w.mode == passing, status < 200: // informational answers go before the one that counts
+		w.ResponseWriter.WriteHeader(status)
+		return
+	case w.mode != undecided:
+		return // superfluous, as for net/http
+	}
+	w.status = status
+	verdict := w.signer.judge(status, w.Header())
+	if verdict == untouched {
+		w.pass()
+		return
+	}
+	w.mode, w.sniff = holding, verdict == unnamed
+}
+
+// pass lets go of what is held.
+func (w *writer) pass() {
+	w.mode = passing
+	w.ResponseWriter.WriteHeader(w.status)
+	if len(w.body) > 0 {
+		_, _ = w.ResponseWriter.Write(w.body) // the next Write tells
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.mode == undecided {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch w.mode {
+	case passing:
+		return w.ResponseWriter.Write(p)
+	case dropped:
+		return 0, errTooLarge
+	}
+	if len(w.body)+len(p) > maxBody {
+		w.mode = dropped
+		return 0, errTooLarge
+	}
+	w.body = append(w.body, p...)
+	if w.sniff {
+		if json, unsure := looksJSON(w.body); !unsure {
+			if w.sniff = false; !json {
+				w.pass()
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// ReadFrom keeps the server's way of sending files.
+func (w *writer) ReadFrom(src io.Reader) (int64, error) {
+	if w.mode == undecided {
+		w.WriteHeader(http.StatusOK)
+	}
+	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.mode == passing {
+		return to.ReadFrom(src)
+	}
+	return io.Copy(struct{ io.Writer }{w}, src)
+}
+
+// FlushError sends what may be sent: nothing of an answer that is held.
+func (w *writer) FlushError() error {
+	if w.mode == undecided {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.mode != passing {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush is for those who ask for an http.Flusher.
+func (w *writer) Flush() { _ = w.FlushError() }
+
+// Hijack hands over the connection, unless an answer has begun.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.mode != undecided && w.mode != passing {
+		return nil, nil, errors.New("jwtsign: Hijack: an answer has begun")
+	}
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.mode = passing
+	}
+	return conn, rw, err
+}
+
+// finish signs what is held, and sends it.
+func (w *writer) finish() {
+	if w.mode != holding && w.mode != dropped {
+		return // it has gone, or there was none
+	}
+	if w.mode == holding && (w.sniff || w.request.Method == http.MethodHead && len(w.body) == 0) {
+		if !w.sniff {
+			describe(w.Header()) // it was said of the answer that is not signed
+		}
+		w.pass()
+		return
+	}
+	err := errTooLarge
+	var out []byte
+	if w.mode == holding {
+		out, err = w.signer.answer(w.request.Context(), w.status, w.Header(), w.body)
+	}
+	h := w.Header()
+	if err != nil {
+		w.signer.reportAnswer(w.request.Context(), err)
+		refuse(h)
+		status := http.StatusBadGateway
+		if errors.Is(err, ErrUnavailable) {
+			h.Set("Retry-After", "5")
+			status = http.StatusServiceUnavailable
+		}
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(len(out)))
+	w.ResponseWriter.WriteHeader(w.status)
+	_, _ = w.ResponseWriter.Write(out) // the client may have left
+}
+
+// refuse takes from the header what belonged to the answer that does not leave.
+func refuse(h http.Header) {
+	describe(h)
+	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Language", "Content-Location", "Location", "Set-Cookie"} {
+		delete(h, name)
+	}
+	h.Set("Cache-Control", "no-store")
+}

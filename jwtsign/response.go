@@ -1,0 +1,93 @@
+package jwtsign
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// ModifyResponse rewrites an answer of a backend, for httputil.ReverseProxy. Its
+// error, which wraps ErrAnswer, ErrClaims or ErrUnavailable, makes the proxy's
+// ErrorHandler answer: 502 if that is nil. Without Fields, every answer is an error.
+// A Go backend that names no Content-Type says text/plain, which passes: let it name
+// JSON.
+func (s *Signer) ModifyResponse(res *http.Response) error {
+	if s.fields == nil {
+		return fmt.Errorf("%w: the Config has no Fields", ErrAnswer)
+	}
+	if res.Request != nil && !slices.Contains(s.methods, res.Request.Method) {
+		return nil
+	}
+	verdict := s.judge(res.StatusCode, res.Header)
+	if verdict == untouched || res.Body == nil {
+		return nil
+	}
+	if res.Request != nil && res.Request.Method == http.MethodHead {
+		describe(res.Header)
+		res.ContentLength = -1
+		return nil
+	}
+	if verdict == unnamed {
+		if json, err := peek(res); err != nil || !json {
+			return err
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	_ = res.Body.Close()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: it could not be read", ErrAnswer)
+	case len(body) > maxBody:
+		err = errTooLarge
+	}
+	ctx := requestContext(res)
+	if err == nil {
+		body, err = s.answer(ctx, res.StatusCode, res.Header, body)
+	}
+	if err != nil {
+		s.reportAnswer(ctx, err)
+		return err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	res.ContentLength, res.TransferEncoding, res.Uncompressed = int64(len(body)), nil, false
+	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return nil
+}
+
+func requestContext(res *http.Response) context.Context {
+	if res.Request == nil {
+		return context.Background()
+	}
+	return res.Request.Context()
+}
+
+// peek looks at the beginning of a body without Content-Type, as little as tells.
+func peek(res *http.Response) (json bool, err error) {
+	var seen []byte
+	for unsure := true; unsure; {
+		var next [1]byte
+		n, err := res.Body.Read(next[:])
+		if seen = append(seen, next[:n]...); n > 0 {
+			json, unsure = looksJSON(seen)
+		}
+		if len(seen) > maxBody {
+			return false, errTooLarge
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return false, fmt.Errorf("%w: it could not be read", ErrAnswer)
+		}
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(seen), res.Body), res.Body}
+	return json, nil
+}

@@ -1,0 +1,231 @@
+package jwtsign
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
+)
+
+// field is a node of the tree of Fields.
+type field struct {
+	names    []string // of children
+	children map[string]*field
+	path     string // joined by dots
+	shape    *shape // nil: an inner node
+	Field
+	limits jose.Limits
+}
+
+// maxBody bounds an answer that is rewritten, in bytes.
+const maxBody = 1 << 20
+
+func (f *field) add(of Field, shape *shape) error {
+	if len(of.Path) == 0 || slices.Contains(of.Path, "") {
+		return errors.New("required, without empty names")
+	}
+	for i, name := range of.Path {
+		if f.shape != nil {
+			return errors.New("leads through another field")
+		}
+		child := f.children[name]
+		if child == nil {
+			child = &field{path: strings.Join(of.Path[:i+1], ".")}
+			if f.children == nil {
+				f.children = make(map[string]*field)
+			}
+			f.names, f.children[name] = append(f.names, name), child
+			f.limits = jose.Limits{Bytes: maxBody, Depth: 64, Values: 1 << 16, Reserved: jose.Reserve(f.names...)}
+		}
+		f = child
+	}
+	if f.shape != nil || f.children != nil {
+		return errors.New("stands there twice, or leads through another field")
+	}
+	of.Path = nil
+	f.shape, f.Field = shape, of
+	return nil
+}
+
+// splice is a part of a text and what stands in its place.
+type splice struct {
+	from, to int
+	text     string
+}
+
+// rewrite signs the fields of an answer. Everything else in it stays as it is, to
+// the byte.
+func (s *Signer) rewrite(ctx context.Context, body string) ([]byte, error) {
+	var cuts []splice
+	if err := s.walk(ctx, s.fields, body, 0, &cuts); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(cuts, func(a, b splice) int { return a.from - b.from })
+	size := len(body)
+	for _, c := range cuts {
+		size += len(c.text)
+	}
+	out := make([]byte, 0, size)
+	at := 0
+	for _, c := range cuts {
+		out = append(append(out, body[at:c.from]...), c.text...)
+		at = c.to
+	}
+	return append(out, body[at:]...), nil
+}
+
+// walk signs the fields in an object that stands at base of the answer.
+func (s *Signer) walk(ctx context.Context, node *field, text string, base int, cuts *[]splice) error {
+	object, err := jose.ParseObject(text, node.limits)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	for _, name := range node.names {
+		child := node.children[name]
+		from, to, has := object.Span(name)
+		if !has || text[from] != '{' {
+			if err := child.absent(); err != nil {
+				return err
+			}
+			continue
+		}
+		inner := text[from:to]
+		if child.shape == nil {
+			if err := s.walk(ctx, child, inner, base+from, cuts); err != nil {
+				return err
+			}
+			continue
+		}
+		token, err := s.sign(ctx, child.shape, inner, child.path)
+		if err != nil {
+			return err
+		}
+		if child.Flattened {
+			token = flattened(token)
+		} else {
+			token = `"` + token + `"`
+		}
+		*cuts = append(*cuts, splice{base + from, base + to, token})
+	}
+	return nil
+}
+
+// absent reports whether an answer may do without the fields of a node.
+func (f *field) absent() error {
+	if f.shape != nil {
+		if f.Optional {
+			return nil
+		}
+		return fmt.Errorf("%w: %s is missing or no object", ErrAnswer, f.path)
+	}
+	for _, name := range f.names {
+		if err := f.children[name].absent(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdict is what becomes of an answer, as far as its header tells.
+type verdict uint8
+
+const (
+	untouched verdict = iota
+	unnamed           // no Content-Type: its first byte decides
+	signable
+)
+
+// judge looks at the header of an answer to a request of one of the methods.
+func (s *Signer) judge(status int, h http.Header) verdict {
+	if s.statuses == nil && (status < 200 || status > 299) || s.statuses != nil && !slices.Contains(s.statuses, status) || !hasBody(status) {
+		return untouched
+	}
+	types := h["Content-Type"]
+	if len(types) == 0 || len(types) == 1 && types[0] == "" {
+		return unnamed
+	}
+	media, _, _ := strings.Cut(types[0], ";")
+	media = strings.Trim(media, " \t")
+	if strings.EqualFold(media, "application/json") || strings.EqualFold(media, "text/json") || hasSuffixFold(media, "+json") {
+		return signable
+	}
+	return untouched
+}
+
+func hasSuffixFold(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}
+
+// hasBody reports whether answers of that status have content (RFC 9110 section 6.4.1).
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified && status != http.StatusResetContent
+}
+
+// looksJSON reports whether a body without Content-Type begins as an object does;
+// unsure: more of it is needed.
+func looksJSON(body []byte) (json, unsure bool) {
+	const mark = "\xef\xbb\xbf"
+	body = bytes.TrimLeft(body, " \t\r\n")
+	if len(body) < len(mark) && strings.HasPrefix(mark, string(body)) {
+		return false, true
+	}
+	return body[0] == '{' || bytes.HasPrefix(body, []byte(mark)), false
+}
+
+// answer makes the body of a signable answer, and puts its header right.
+func (s *Signer) answer(ctx context.Context, status int, h http.Header, body []byte) ([]byte, error) {
+	if status == http.StatusPartialContent {
+		return nil, fmt.Errorf("%w: a part of one", ErrAnswer)
+	}
+	plain, err := decoded(h, body)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.rewrite(ctx, string(plain))
+	if err != nil {
+		return nil, err
+	}
+	describe(h)
+	h.Set("Cache-Control", "no-store")
+	return out, nil
+}
+
+// describe removes what was said of a body that is another now.
+func describe(h http.Header) {
+	for _, name := range []string{"Accept-Ranges", "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Etag", "Last-Modified", "Repr-Digest"} {
+		delete(h, name)
+	}
+}
+
+// decoded is the body without its coding. What is not understood is never signed.
+func decoded(h http.Header, body []byte) ([]byte, error) {
+	coding := strings.ToLower(strings.TrimSpace(strings.Join(h["Content-Encoding"], ",")))
+	switch coding {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+	default:
+		return nil, fmt.Errorf("%w: an unknown Content-Encoding", ErrAnswer)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: gzip", ErrAnswer)
+	}
+	plain, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: gzip", ErrAnswer)
+	}
+	if len(plain) > maxBody {
+		return nil, errTooLarge
+	}
+	return plain, nil
+}
+
+var errTooLarge = fmt.Errorf("%w: larger than 1 MiB", ErrAnswer)

@@ -1,0 +1,251 @@
+package jwtsign
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
+)
+
+// ring is all keys of one moment. It is immutable: a reload makes another.
+type ring struct {
+	keys  []*signingKey
+	stamp stamp // of the file that they came from
+}
+
+// stamp tells one version of a file from another.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+const (
+	maxKeys = 64
+	maxFile = 1 << 20
+	look    = 5 * time.Second // how often the file is looked at
+	skew    = time.Minute     // how far a validator's clock may be behind
+)
+
+func newRing(keys []Key) (*ring, []error) {
+	var errs []error
+	r := &ring{}
+	bad := func(i int, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("[%d]."+format, append([]any{i}, args...)...))
+	}
+	if len(keys) > maxKeys {
+		return r, []error{fmt.Errorf(": more than %d", maxKeys)}
+	}
+	for i, k := range keys {
+		key, err := newKey(k)
+		if err != nil {
+			bad(i, "%w", err)
+			continue
+		}
+		for _, other := range r.keys {
+			switch {
+			case key.id == other.id:
+				bad(i, "ID: %q stands there twice", key.id)
+			case key.signFrom.Equal(other.signFrom):
+				bad(i, "SignFrom: another key begins to sign at the same time")
+			}
+		}
+		r.keys = append(r.keys, key)
+	}
+	return r, errs
+}
+
+// signing is the key that signs; nil if none may.
+func (r *ring) signing(now time.Time) *signingKey {
+	var best *signingKey
+	for _, k := range r.keys {
+		if now.Before(k.signFrom) || !k.retireAt.IsZero() && !now.Before(k.retireAt) {
+			continue
+		}
+		if best == nil || k.signFrom.After(best.signFrom) {
+			best = k
+		}
+	}
+	return best
+}
+
+// published are the keys to show, and until when they are the same.
+func (r *ring) published(now time.Time, lifetime time.Duration) (keys []*signingKey, until time.Time) {
+	change := func(at time.Time) {
+		if at.After(now) && (until.IsZero() || at.Before(until)) {
+			until = at
+		}
+	}
+	for _, k := range r.keys {
+		if k.jwk == nil {
+			continue
+		}
+		change(k.publishFrom)
+		if now.Before(k.publishFrom) {
+			continue
+		}
+		if !k.retireAt.IsZero() {
+			end := k.retireAt.Add(lifetime + skew)
+			if change(end); !now.Before(end) {
+				continue
+			}
+		}
+		keys = append(keys, k)
+	}
+	return keys, until
+}
+
+// file is where keys are read from, and when that is looked at again.
+type file struct {
+	name    string
+	decrypt func([]byte) ([]byte, error)
+	next    atomic.Int64 // UnixNano
+}
+
+func (s *Signer) setKeys(cfg Config) []error {
+	var errs []error
+	switch {
+	case cfg.File != "" && cfg.Keys != nil, cfg.File == "" && len(cfg.Keys) == 0:
+		return []error{errors.New("jwtsign: Keys, File: one of them is required")}
+	case cfg.File == "" && cfg.Decrypt != nil:
+		errs = append(errs, errors.New("jwtsign: Decrypt: only with File"))
+	}
+	s.file.name, s.file.decrypt = cfg.File, cfg.Decrypt
+	s.file.next.Store(time.Now().Add(look).UnixNano())
+	var r *ring
+	if cfg.File != "" {
+		var err error
+		if r, err = s.file.read(); err != nil {
+			return append(errs, fmt.Errorf("jwtsign: File: %w", err))
+		}
+	} else {
+		var ringErrs []error
+		r, ringErrs = newRing(cfg.Keys)
+		for _, err := range ringErrs {
+			errs = append(errs, fmt.Errorf("jwtsign: Keys%w", err))
+		}
+	}
+	if len(errs) == 0 && r.signing(s.now()) == nil {
+		errs = append(errs, errors.New("jwtsign: Keys, File: none signs at this time"))
+	}
+	s.ring.Store(r)
+	return errs
+}
+
+// read makes a ring of the file as it is now.
+func (f *file) read() (*ring, error) {
+	stamp, err := f.look()
+	if err != nil {
+		return nil, err
+	}
+	if stamp.size > maxFile {
+		return nil, errors.New("larger than 1 MiB")
+	}
+	text, err := os.ReadFile(f.name)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if f.decrypt != nil {
+		if text, err = f.decrypt(text); err != nil {
+			return nil, errors.New("it cannot be decrypted") // the cause may show what was
+		}
+	}
+	set, err := jose.ParsePrivateJWKSet(string(text), maxKeys)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(set))
+	for i, k := range set {
+		keys[i].Private = opaque(privateKey{k.Key, k.Alg, k.KeyID})
+		for name, into := range map[string]*time.Time{
+			"publish_from": &keys[i].PublishFrom, "sign_from": &keys[i].SignFrom, "retire_at": &keys[i].RetireAt,
+		} {
+			if *into, err = moment(k.Members, name); err != nil {
+				return nil, fmt.Errorf("keys[%d]: %s: want RFC 3339", i, name)
+			}
+		}
+	}
+	r, errs := newRing(keys)
+	for i := range errs {
+		errs[i] = fmt.Errorf("keys%w", errs[i])
+	}
+	r.stamp = stamp
+	return r, errors.Join(errs...)
+}
+
+func moment(members *jose.Object, name string) (time.Time, error) {
+	if !members.Has(name) {
+		return time.Time{}, nil
+	}
+	text, _ := members.Text(name)
+	return time.Parse(time.RFC3339, text)
+}
+
+func (f *file) look() (stamp, error) {
+	info, err := os.Stat(f.name)
+	if err != nil {
+		return stamp{}, fileError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return stamp{}, errors.New("no regular file")
+	}
+	return stamp{info.ModTime(), info.Size()}, nil
+}
+
+// fileError leaves out the path, which need not be told to whom an error is told.
+func fileError(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// keys is the ring of this moment. Where there is a file, it is looked at from time
+// to time behind the callers.
+func (s *Signer) keys() *ring {
+	if s.file.name != "" {
+		next := s.file.next.Load()
+		if now := time.Now(); now.UnixNano() >= next && s.file.next.CompareAndSwap(next, now.Add(look).UnixNano()) {
+			go func() {
+				if stamp, err := s.file.look(); err != nil || stamp != s.ring.Load().stamp {
+					_ = s.Reload() // it was reported
+				}
+			}()
+		}
+	}
+	return s.ring.Load()
+}
+
+// Reload reads File again, at once. If it fails, or if none of the keys there signs
+// now, the old keys stay.
+func (s *Signer) Reload() error {
+	start := time.Now()
+	if s.file.name == "" {
+		return errors.New("jwtsign: Reload: no File")
+	}
+	r, err := s.file.read()
+	if err == nil && r.signing(s.now()) == nil {
+		err = errors.New("none of the keys signs at this time")
+	}
+	return s.swap(r, err, start)
+}
+
+// Replace is Reload for Config.Keys.
+func (s *Signer) Replace(keys []Key) error {
+	start := time.Now()
+	if s.file.name != "" {
+		return errors.New("jwtsign: Replace: keys come from File")
+	}
+	r, errs := newRing(keys)
+	for i := range errs {
+		errs[i] = fmt.Errorf("Keys%w", errs[i])
+	}
+	err := errors.Join(errs...)
+	if err == nil && r.signing(s.now()) == nil {
+		err = errors.New("none of the keys signs at this time")
+	}
+	return s.swap(r, err, start)
+}
