@@ -8,7 +8,7 @@
 // A *Cache is a jwtvalidate.KeySource. New opens no connection: the first lookup
 // fetches. A lookup never waits while its key is at hand and fresh; a set that
 // has aged is served while one refresh runs behind it. Whoever waits for a fetch
-// waits on the own context; the fetch goes on for the others. Nothing runs while
+// waits on its own context; the fetch goes on for the others. Nothing runs while
 // nobody asks.
 //
 // # Trust

@@ -1,7 +1,6 @@
 package jwtvalidate
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,15 +75,4 @@ func hasBearer(values []string) bool {
 		}
 	}
 	return false
-}
-
-// quotable holds a text to the characters that may stand in a quoted parameter
-// without escapes (RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E).
-func quotable(field, text string) error {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c > 0x7E || c == '"' || c == '\\' {
-			return errors.New("jwtvalidate: " + field + `: only printable ASCII without " and \`)
-		}
-	}
-	return nil
 }

@@ -31,8 +31,13 @@ func (p ClaimPath) String() string { return "Claim(" + strings.Join(p.path, ", "
 
 // rule makes a rule about the claim's value; want are texts that must not be empty.
 func (p ClaimPath) rule(name string, want []string, needsWant bool, test func(v any) verdict) Rule {
-	name = p.String() + "." + name
+	list := name == "AnyOf" || name == "AllOf"
+	if name = p.String() + "." + name; needsWant {
+		name += "(" + strings.Join(want, ", ") + ")"
+	}
 	switch {
+	case p.words && !list:
+		return invalid(name, "Words goes with AnyOf and AllOf")
 	case len(p.path) == 0 || slices.Contains(p.path, ""):
 		return invalid(name, "a claim without a name")
 	case needsWant && len(want) == 0:
@@ -253,7 +258,9 @@ func (p ClaimPath) Matches(match func(value any) bool) Rule {
 }
 
 // PathValue passes if the claim equals the wildcard of that name in the pattern
-// that the router matched: Claim("sub").PathValue("id") for /users/{id}.
+// that the router matched: Claim("sub").PathValue("id") for /users/{id}. It works
+// where the pattern has matched: around a handler, not around the router. chi sets
+// the value; for others, call the request's SetPathValue before.
 func (p ClaimPath) PathValue(name string) Rule {
 	rule := p.rule("PathValue", []string{name}, true, func(any) verdict { return verdict{} })
 	if rule.err == nil {

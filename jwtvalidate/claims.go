@@ -36,7 +36,8 @@ type claims struct {
 // none reports whether there are no claims: nil, or a Claims that nobody made.
 func (c *Claims) none() bool { return c == nil || c.veil == nil }
 
-// Issuer is iss: the URL of the policy that accepted the token.
+// Issuer is iss: the URL of the policy that accepted the token; for NewClaims, what
+// it was given.
 func (c *Claims) Issuer() string { return c.issuer }
 
 // Subject is sub, empty if absent.
@@ -48,7 +49,7 @@ func (c *Claims) ID() string { return c.id }
 // Audience is aud as a list, nil if absent. It is shared: read-only.
 func (c *Claims) Audience() []string { return c.audience }
 
-// Expiry is exp.
+// Expiry is exp; the zero time if absent, as only NewClaims allows.
 func (c *Claims) Expiry() time.Time { return c.expiry }
 
 // NotBefore is nbf, the zero time if absent.
@@ -74,6 +75,9 @@ func (c *Claims) KeyThumbprint() string {
 // for Validator.WithClaims: what encoding/json makes of them must be an object
 // that a token could hold. Nothing is required of it, and nobody has signed it.
 func NewClaims(values map[string]any) (*Claims, error) {
+	if values == nil {
+		return nil, errors.New("jwtvalidate: NewClaims: nil values")
+	}
 	text, err := json.Marshal(values)
 	if err != nil {
 		return nil, errors.New("jwtvalidate: NewClaims: no JSON can be made of the values")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
 // Config makes a Validator. It is plain data: New copies what it needs.
@@ -23,8 +20,8 @@ type Config struct {
 	Issuers []Issuer
 
 	// Sources are the places where the token may stand. A request with more than one
-	// of them filled is malformed (400), whichever would be the good one. Nil: the
-	// header Authorization with the scheme Bearer, and nothing else.
+	// of them filled is malformed (400), whichever would be the good one. Nil:
+	// {Header: "Authorization", Scheme: "Bearer"} alone; name that too beside others.
 	Sources []TokenSource
 
 	// HeaderFirst goes by the headers of Sources where one of them is there, whatever
@@ -61,7 +58,10 @@ type Config struct {
 
 	// Preflight answers CORS preflight requests, which bring no token: OPTIONS with
 	// Origin and Access-Control-Request-Method. It stands in the place of the
-	// handlers behind and must not call them. Nil: they are refused like others.
+	// handlers behind and must not call them. It is asked where Handler or Require
+	// sees the request: for a pattern with a method the router has answered before, so
+	// wrap the whole router. Refusals need CORS headers too, for pages to read them: a
+	// CORS middleware outside of Handler gives both. Nil: refused like others.
 	Preflight http.Handler
 
 	// TrustedProxies are the addresses, those of the connection (RemoteAddr), whose
@@ -106,8 +106,9 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Observe is called for each decision, synchronously: it must not block. A rule
-	// of Require or Allow that refuses is a decision of its own; one that passes is
-	// not told of. Its panic changes no decision. Nil: none.
+	// of Require or Allow that refuses is a decision of its own, so that such a
+	// request is told of twice: accepted, then refused; one that passes is not told
+	// of. Its panic changes no decision. Nil: none.
 	Observe func(ctx context.Context, e Event)
 
 	// Now is the clock for exp, nbf and iat. Nil: time.Now.
@@ -176,7 +177,7 @@ type Issuer struct {
 // claims that must be present.
 type Profile struct {
 	// Types are media types, compared without case and with or without
-	// "application/"; "" stands for an absent typ. Required in an own Profile.
+	// "application/"; "" stands for an absent typ. Required in a Profile of your own.
 	Types []string
 	// Required claims must be present, neither null nor empty.
 	Required []string
@@ -201,30 +202,6 @@ var LogoutToken = Profile{
 }
 
 var defaultTypes = []string{"", "JWT", "JOSE", "at+jwt"}
-
-// The values of Issuer.KeyID.
-const (
-	keyIDKid     = "kid"
-	keyIDX5T     = "x5t"
-	keyIDX5TS256 = "x5t#S256"
-	keyIDKidX5T  = "kid+x5t"
-)
-
-// policy is an Issuer that was checked and made ready for requests.
-type policy struct {
-	url           string
-	algs          [jose.AlgCount]bool
-	keys          KeySource
-	audiences     map[string]struct{}
-	allAudiences  bool
-	audienceClaim string
-	types         []string // without application/
-	kind          map[string]string
-	required      []string
-	maxLifetime   time.Duration
-	keyID         string
-	confirm       func(*http.Request, *Claims) error
-}
 
 // New makes a Validator. It opens no connection. Everything that is missing or
 // contradictory is reported at once, by field name.
@@ -256,7 +233,7 @@ func New(cfg Config) (*Validator, error) {
 			bad("Issuers[%d].%w", i, err)
 		}
 		if _, twice := v.policies[p.url]; twice && p.url != "" {
-			bad("Issuers[%d].URL: stands there twice", i)
+			bad("Issuers[%d].URL: is listed twice", i)
 		}
 		v.policies[p.url] = p
 		for a, allowed := range p.algs {
@@ -283,8 +260,10 @@ func New(cfg Config) (*Validator, error) {
 	}
 	if len(cfg.Rules) > 0 {
 		v.rule = All(cfg.Rules...)
-		if err := v.rule.mistake(); err != nil {
-			errs = append(errs, fmt.Errorf("jwtvalidate: Rules: %w", err))
+		for i := range cfg.Rules {
+			if err := cfg.Rules[i].mistake(); err != nil {
+				errs = append(errs, fmt.Errorf("jwtvalidate: Rules[%d]: %w", i, err))
+			}
 		}
 	}
 	if err := quotable("Realm", cfg.Realm); err != nil {
@@ -328,8 +307,11 @@ func (v *Validator) setSources(cfg Config) []error {
 	if v.sources.takesDPoP() && slices.ContainsFunc(cfg.Issuers, func(i Issuer) bool { return i.Confirm == nil }) {
 		take([]error{errors.New("Sources: the scheme DPoP needs a Confirm of every Issuer")})
 	}
-	if cfg.Onward != "" && cfg.Onward != onwardForward && cfg.Onward != onwardStrip || cfg.Onward != "" && cfg.OnwardToken != nil {
-		take([]error{fmt.Errorf("Onward: want %q or %q, and no OnwardToken beside it", onwardForward, onwardStrip)})
+	if cfg.Onward != "" && cfg.Onward != onwardForward && cfg.Onward != onwardStrip {
+		take([]error{fmt.Errorf(`Onward: %q is none of "", %q and %q`, cfg.Onward, onwardForward, onwardStrip)})
+	}
+	if cfg.Onward != "" && cfg.OnwardToken != nil {
+		take([]error{errors.New("Onward, OnwardToken: not together")})
 	}
 	take(v.setOrigins(cfg))
 	return errs
@@ -337,15 +319,20 @@ func (v *Validator) setSources(cfg Config) []error {
 
 func (v *Validator) setOrigins(cfg Config) []error {
 	if len(v.sources.cookies) == 0 || cfg.InsecureCrossOrigin {
-		if len(cfg.TrustedOrigins) > 0 || len(v.sources.cookies) == 0 && cfg.InsecureCrossOrigin {
-			return []error{errors.New("TrustedOrigins, InsecureCrossOrigin: one of them, and only with a Cookie in Sources")}
+		switch {
+		case len(v.sources.cookies) == 0 && (len(cfg.TrustedOrigins) > 0 || cfg.InsecureCrossOrigin):
+			return []error{errors.New("TrustedOrigins, InsecureCrossOrigin: only with a Cookie in Sources")}
+		case len(cfg.TrustedOrigins) > 0:
+			return []error{errors.New("TrustedOrigins: not together with InsecureCrossOrigin")}
 		}
 		return nil
 	}
 	var errs []error
 	v.origins = http.NewCrossOriginProtection()
 	for i, origin := range cfg.TrustedOrigins {
-		if err := v.origins.AddTrustedOrigin(origin); err != nil {
+		if strings.Contains(origin, "*") {
+			errs = append(errs, fmt.Errorf("TrustedOrigins[%d]: exact, without wildcards", i))
+		} else if err := v.origins.AddTrustedOrigin(origin); err != nil {
 			errs = append(errs, fmt.Errorf("TrustedOrigins[%d]: %w", i, err))
 		}
 	}
@@ -370,131 +357,13 @@ func metadataURL(text string) error {
 	return quotable("ResourceMetadata", text)
 }
 
-func newPolicy(issuer Issuer) (*policy, []error) {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	p := &policy{
-		url:           issuer.URL,
-		keys:          issuer.Keys,
-		audiences:     make(map[string]struct{}, len(issuer.Audiences)),
-		allAudiences:  issuer.AllAudiences,
-		audienceClaim: issuer.AudienceClaim,
-		maxLifetime:   issuer.MaxLifetime,
-		keyID:         issuer.KeyID,
-		confirm:       issuer.Confirm,
-	}
-	if issuer.URL == "" || len(issuer.URL) > maxIssuer {
-		bad("URL: required, at most %d bytes", maxIssuer)
-	}
-	symmetric := false
-	for _, name := range issuer.Algorithms {
-		a, known := jose.ParseAlg(name)
-		if !known {
-			bad("Algorithms: %q is not supported", name)
-			continue
-		}
-		p.algs[a] = true
-		symmetric = symmetric || a.Symmetric()
-	}
-	if len(issuer.Algorithms) == 0 {
-		bad("Algorithms: at least one is required")
-	}
-	errs = append(errs, checkKeys(p, symmetric)...)
-
-	if len(issuer.Audiences) == 0 {
-		bad("Audiences: at least one is required")
-	}
-	for _, audience := range issuer.Audiences {
-		if audience == "" {
-			bad("Audiences: an empty one would match nothing")
-		}
-		p.audiences[audience] = struct{}{}
-	}
-	if p.audienceClaim == "" {
-		p.audienceClaim = "aud"
-	}
-	profile := issuer.Profile
-	if len(profile.Types) == 0 {
-		if len(profile.Required)+len(profile.Claims) > 0 {
-			bad(`Profile.Types: required; "" stands for an absent typ`)
-		}
-		profile.Types = defaultTypes
-	}
-	for _, typ := range profile.Types {
-		if typ != "" && mediaType(typ) == "" {
-			bad("Profile.Types: %q names no type", typ)
-		}
-		p.types = append(p.types, mediaType(typ))
-	}
-	p.kind = maps.Clone(profile.Claims)
-	for name, text := range p.kind {
-		if name == "" || text == "" {
-			bad("Profile.Claims: an empty name or text")
+// quotable holds a text to the characters that may stand in a quoted parameter
+// without escapes (RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E).
+func quotable(field, text string) error {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7E || c == '"' || c == '\\' {
+			return errors.New("jwtvalidate: " + field + `: only printable ASCII without " and \`)
 		}
 	}
-	for _, claim := range append(append([]string(nil), profile.Required...), issuer.Required...) {
-		if claim == "" {
-			bad("Required: a claim without a name")
-		}
-		p.required = append(p.required, claim)
-	}
-	if issuer.MaxLifetime < 0 {
-		bad("MaxLifetime: negative")
-	}
-	switch p.keyID {
-	case "":
-		p.keyID = keyIDKid
-	case keyIDKid, keyIDX5T, keyIDX5TS256, keyIDKidX5T:
-	default:
-		bad("KeyID: %q is none of kid, x5t, x5t#S256 and kid+x5t", issuer.KeyID)
-	}
-	return p, errs
-}
-
-// maxIssuer bounds an issuer's URL in bytes.
-const maxIssuer = 512
-
-// checkKeys binds the source of keys to the algorithms: an HS* key is only ever
-// one that the application made with Secret, and it serves nothing else.
-func checkKeys(p *policy, symmetric bool) []error {
-	if isNil(p.keys) {
-		return []error{errors.New("Keys: required")}
-	}
-	var errs []error
-	secret, isSecret := p.keys.(*secretSource)
-	static, isStatic := p.keys.(*staticSource)
-	usable := false
-	for a := jose.Alg(1); a < jose.AlgCount; a++ {
-		if !p.algs[a] {
-			continue
-		}
-		switch {
-		case a.Symmetric() && !isSecret:
-			errs = append(errs, fmt.Errorf("Keys: %s needs a Secret", a))
-		case !a.Symmetric() && isSecret:
-			errs = append(errs, fmt.Errorf("Algorithms: %s cannot be verified with a Secret", a))
-		case a.Symmetric():
-			if err := jose.CheckKey(a, secret.keys[0]); err != nil {
-				errs = append(errs, fmt.Errorf("Keys: %w", err))
-			}
-		case symmetric:
-			errs = append(errs, fmt.Errorf("Algorithms: %s beside HS*", a))
-		}
-		usable = usable || isStatic && len(static[a]) > 0
-	}
-	if isStatic && !usable && len(errs) == 0 {
-		errs = append(errs, errors.New("Keys: none of the static keys fits one of Algorithms"))
-	}
-	return errs
-}
-
-// mediaType is the form in which values of typ are compared, without case: a
-// value without a slash is read as if application/ stood before it (RFC 7515
-// section 4.1.9).
-func mediaType(typ string) string {
-	const prefix = "application/"
-	if len(typ) >= len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
-		return typ[len(prefix):]
-	}
-	return typ
+	return nil
 }

@@ -64,7 +64,7 @@ func TestConfig(t *testing.T) {
 			c.Issuers = append(c.Issuers, c.Issuers[0])
 			c.Issuers[1].URL = "https://other.example.com/"
 		}, nil},
-		{"one issuer twice", func(c *jwtvalidate.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, []string{"Issuers[1].URL: stands there twice"}},
+		{"one issuer twice", func(c *jwtvalidate.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, []string{"Issuers[1].URL: is listed twice"}},
 		{"URL of 512 bytes", issuer(func(p *jwtvalidate.Issuer) { p.URL = strings.Repeat("u", 512) }), nil},
 		{"URL of 513 bytes", issuer(func(p *jwtvalidate.Issuer) { p.URL = strings.Repeat("u", 513) }), []string{"Issuers[0].URL"}},
 

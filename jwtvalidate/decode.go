@@ -11,7 +11,7 @@ import (
 
 // Decode reads the claims into a T, as encoding/json does, but with exact names:
 // a claim whose name differs from a field's by case only is left out, at every
-// level, so that ROLE never fills role. Numbers in fields of type any are
+// level, so that ROLE never fills role: give each field its json tag. Numbers in fields of type any are
 // json.Number. The error names the field that did not fit and no value.
 func Decode[T any](c *Claims) (T, error) {
 	var v, zero T

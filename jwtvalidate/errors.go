@@ -6,41 +6,42 @@ import (
 	"time"
 )
 
-// Reason says in one word why a request was refused. The set is closed: it is
-// fit for a metric's label.
+// Reason says in one word why a request was refused. The set is small and never
+// made of what a client sends: it is fit for a metric's label. Later versions may
+// add to it.
 type Reason string
 
-// The reasons. Each belongs to the error of the same name.
+// The reasons. Each but ReasonOther belongs to the error of the same name.
 const (
-	ReasonNoToken        Reason = "no_token"
-	ReasonInvalidRequest Reason = "invalid_request"
-	ReasonInvalidToken   Reason = "invalid_token"
-	ReasonMalformed      Reason = "malformed"
-	ReasonAlgorithm      Reason = "algorithm"
-	ReasonType           Reason = "type"
-	ReasonUnknownIssuer  Reason = "unknown_issuer"
-	ReasonUnknownKey     Reason = "unknown_key"
-	ReasonSignature      Reason = "signature"
-	ReasonExpired        Reason = "expired"
-	ReasonNotYetValid    Reason = "not_yet_valid"
-	ReasonLifetime       Reason = "lifetime"
-	ReasonAudience       Reason = "audience"
-	ReasonMissingClaim   Reason = "missing_claim"
-	ReasonConfirmation   Reason = "confirmation"
-	ReasonRevoked        Reason = "revoked"
-	ReasonCrossOrigin    Reason = "cross_origin" // a cookie from a foreign page; an ErrForbidden
-	ReasonForbidden      Reason = "forbidden"
-	ReasonScope          Reason = "insufficient_scope"
-	ReasonStepUp         Reason = "step_up"
-	ReasonUnavailable    Reason = "unavailable"
-	ReasonOther          Reason = "other" // an error that is not of this package
+	ReasonNoToken           Reason = "no_token"
+	ReasonInvalidRequest    Reason = "invalid_request"
+	ReasonInvalidToken      Reason = "invalid_token"
+	ReasonMalformed         Reason = "malformed"
+	ReasonAlgorithm         Reason = "algorithm"
+	ReasonType              Reason = "type"
+	ReasonUnknownIssuer     Reason = "unknown_issuer"
+	ReasonUnknownKey        Reason = "unknown_key"
+	ReasonSignature         Reason = "signature"
+	ReasonExpired           Reason = "expired"
+	ReasonNotYetValid       Reason = "not_yet_valid"
+	ReasonLifetime          Reason = "lifetime"
+	ReasonAudience          Reason = "audience"
+	ReasonMissingClaim      Reason = "missing_claim"
+	ReasonConfirmation      Reason = "confirmation"
+	ReasonRevoked           Reason = "revoked"
+	ReasonCrossOrigin       Reason = "cross_origin"
+	ReasonForbidden         Reason = "forbidden"
+	ReasonInsufficientScope Reason = "insufficient_scope"
+	ReasonStepUp            Reason = "step_up"
+	ReasonUnavailable       Reason = "unavailable"
+	ReasonOther             Reason = "other" // an error that is not of this package
 )
 
 // reasons are all of them.
 var reasons = []Reason{
 	ReasonNoToken, ReasonInvalidRequest, ReasonInvalidToken, ReasonMalformed, ReasonAlgorithm, ReasonType, ReasonUnknownIssuer,
 	ReasonUnknownKey, ReasonSignature, ReasonExpired, ReasonNotYetValid, ReasonLifetime, ReasonAudience, ReasonMissingClaim,
-	ReasonConfirmation, ReasonRevoked, ReasonCrossOrigin, ReasonForbidden, ReasonScope, ReasonStepUp, ReasonUnavailable, ReasonOther,
+	ReasonConfirmation, ReasonRevoked, ReasonCrossOrigin, ReasonForbidden, ReasonInsufficientScope, ReasonStepUp, ReasonUnavailable, ReasonOther,
 }
 
 // failure is an error with its place in the table of answers.
@@ -55,8 +56,8 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.parent }
 
-// The errors of Check and CheckToken, matched by errors.Is. No error holds any
-// of the token. The package comment has the table of answers.
+// The errors of Check, CheckToken, Allow and Recheck, matched by errors.Is. No error
+// holds any of the token. The package comment has the table of answers.
 var (
 	// ErrNoToken: the request has no credential for this validator.
 	ErrNoToken error = &failure{"jwtvalidate: no token", ReasonNoToken, http.StatusUnauthorized, "", nil}
@@ -92,22 +93,26 @@ var (
 	// ErrRevoked: the token is good, and no longer wanted.
 	ErrRevoked = badToken("revoked", ReasonRevoked)
 
-	// ErrForbidden: the token is good, and a rule does not let it do this.
+	// ErrForbidden: the token is good, and a rule does not let it do this, or a claim
+	// does not fit into its Forward header.
 	ErrForbidden error = forbidden
+	// ErrCrossOrigin: the token came in a cookie, from a foreign page. It is an ErrForbidden.
+	ErrCrossOrigin error = errCrossOrigin
 	// ErrInsufficientScope: a scope is missing. It is an ErrForbidden.
 	ErrInsufficientScope error = errInsufficientScope
 	// ErrStepUp: the user must authenticate again, or by better means (RFC 9470).
 	ErrStepUp error = errStepUp
 
-	// ErrUnavailable: it could not be told, for lack of keys, whether the token
-	// is good. The client must not throw its token away: 503, no challenge. The
-	// error that a KeySource gave is wrapped beside it, context errors included.
+	// ErrUnavailable: it could not be told whether the token is good, for lack of
+	// keys, or since Revocation, Confirm, OnwardToken or a rule could not tell. The
+	// client must not throw its token away: 503, no challenge. The error that a
+	// KeySource gave is wrapped beside it, context errors included.
 	ErrUnavailable error = unavailable
 )
 
 var (
 	forbidden            = &failure{"jwtvalidate: forbidden", ReasonForbidden, http.StatusForbidden, "", nil}
-	errInsufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonScope, http.StatusForbidden, "insufficient_scope", forbidden}
+	errInsufficientScope = &failure{"jwtvalidate: insufficient scope", ReasonInsufficientScope, http.StatusForbidden, "insufficient_scope", forbidden}
 	errCrossOrigin       = &failure{"jwtvalidate: cookie from another origin", ReasonCrossOrigin, http.StatusForbidden, "", forbidden}
 	errStepUp            = &failure{"jwtvalidate: step-up needed", ReasonStepUp, http.StatusUnauthorized, "insufficient_user_authentication", nil}
 

@@ -48,7 +48,7 @@ func Example() {
 	// Output: 401 Bearer realm="api"
 }
 
-// An own answer: challenge and Retry-After are set already, OnError adds a body.
+// An answer of your own: challenge and Retry-After are set already, OnError adds a body.
 func ExampleConfig_onError() {
 	keys, _ := jwtvalidate.Secret([]byte("a secret of at least thirty-two bytes"))
 	v, err := jwtvalidate.New(jwtvalidate.Config{
@@ -161,4 +161,36 @@ func ExampleValidator_WithClaims() {
 	// Output:
 	// 200 orders of batch
 	// 401
+}
+
+// A browser asks first whether it may send a request with a token. The answer to that
+// needs none; every other request is decided about. For refusals that pages may
+// read, and where a router refuses OPTIONS by itself, put a CORS middleware around.
+func ExampleConfig_preflight() {
+	issuer := jwttest.New(new(testing.T))
+	v, err := jwtvalidate.New(jwtvalidate.Config{
+		Issuers: []jwtvalidate.Issuer{issuer.Policy()},
+		Preflight: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Origin") == "https://shop.example.com" {
+				w.Header().Set("Access-Control-Allow-Origin", "https://shop.example.com")
+				w.Header().Set("Access-Control-Allow-Headers", "Authorization")
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}),
+	})
+	if err != nil {
+		panic(err)
+	}
+	h := v.Handler(orders) // around the whole router
+	for _, method := range []string{http.MethodOptions, http.MethodGet} {
+		r := httptest.NewRequest(method, "/orders", http.NoBody)
+		r.Header.Set("Origin", "https://shop.example.com")
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(method, w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+	}
+	// Output:
+	// OPTIONS 204 https://shop.example.com
+	// GET 401
 }

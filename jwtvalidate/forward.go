@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"net/http"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -46,12 +43,12 @@ func newForwards(list []ForwardClaim, taken []headerSource) ([]forward, []error)
 	var errs []error
 	forwards := make([]forward, len(list))
 	for i, f := range list {
-		bad := func(text string) { errs = append(errs, fmt.Errorf("Forward[%d]: %s", i, text)) }
+		bad := func(text string) { errs = append(errs, fmt.Errorf("Forward[%d].%s", i, text)) }
 		if len(f.Claim) == 0 || slices.Contains(f.Claim, "") {
 			bad("Claim: required, without empty names")
 		}
 		if f.Repeat && f.JSON {
-			bad("Repeat and JSON exclude each other")
+			bad("Repeat, JSON: not together")
 		}
 		f.Claim = slices.Clone(f.Claim)
 		forwards[i] = forward{f, ClaimPath{path: f.Claim}, "Forward " + f.Header}
@@ -61,9 +58,9 @@ func newForwards(list []ForwardClaim, taken []headerSource) ([]forward, []error)
 		case !isToken(f.Header):
 			bad("Header: required, a field name")
 		case slices.ContainsFunc(notForClaims, same), slices.ContainsFunc(taken, func(h headerSource) bool { return same(h.name) }):
-			bad("Header: has another meaning")
+			bad(fmt.Sprintf("Header: means something to HTTP, to a proxy or in Sources; take another name than %q", f.Header))
 		case slices.ContainsFunc(list[:i], func(other ForwardClaim) bool { return same(other.Header) }):
-			bad("Header: stands there twice")
+			bad("Header: is listed twice")
 		}
 	}
 	return forwards, errs
@@ -73,107 +70,6 @@ func newForwards(list []ForwardClaim, taken []headerSource) ([]forward, []error)
 var notForClaims = []string{
 	authorization, "Proxy-Authenticate", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive", "Origin",
 	"Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via", "Forwarded", clientCert, clientCertChain,
-}
-
-// sameField reports whether two header names are one to any reader: case aside,
-// and with all marks alike, since gateway interfaces fold them (RFC 3875 section 4.1.18).
-func sameField(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if foldField(a[i]) != foldField(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func foldField(c byte) byte {
-	if isAlphanumeric(c) {
-		return c | 0x20
-	}
-	return '-'
-}
-
-// guard removes from a request of one's own the headers for which own says that
-// only we may set them, whatever way they are written or announced. Connection and
-// trailers cannot name those that are unlisted.
-func guard(r *http.Request, own, unlisted func(name string) bool) {
-	header, cloned := r.Header, false
-	edit := func() {
-		if !cloned {
-			header, cloned = maps.Clone(header), true
-		}
-	}
-	for name := range r.Header {
-		if own(name) {
-			edit()
-			delete(header, name)
-		}
-	}
-	if lines := header["Connection"]; namesOwn(lines, unlisted) {
-		edit()
-		header["Connection"] = nil
-		for _, line := range lines {
-			var kept []string
-			for option := range strings.SplitSeq(line, ",") {
-				if option = strings.Trim(option, " \t"); option != "" && !unlisted(option) {
-					kept = append(kept, option)
-				}
-			}
-			if len(kept) > 0 {
-				header["Connection"] = append(header["Connection"], strings.Join(kept, ", "))
-			}
-		}
-	}
-	r.Header = header
-	if len(r.Trailer) > 0 {
-		guardTrailer(r, unlisted)
-	}
-}
-
-func namesOwn(lines []string, own func(string) bool) bool {
-	for _, line := range lines {
-		for option := range strings.SplitSeq(line, ",") {
-			if own(strings.Trim(option, " \t")) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// guardTrailer gives r a Trailer of its own. The server fills the other one when
-// it has read the body, also with fields that were not announced.
-func guardTrailer(r *http.Request, own func(string) bool) {
-	sent, kept := r.Trailer, make(http.Header, len(r.Trailer))
-	r.Trailer = kept
-	fill := func() {
-		for name, values := range sent {
-			if !own(name) {
-				kept[name] = values
-			}
-		}
-	}
-	fill()
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &trailerBody{r.Body, fill}
-	}
-}
-
-// trailerBody tells when a body has been read to its end.
-type trailerBody struct {
-	io.ReadCloser
-	atEnd func()
-}
-
-func (b *trailerBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		b.atEnd()
-	}
-	return n, err
 }
 
 // values are the lines of the header; none if it is to be absent.

@@ -428,7 +428,7 @@ func TestKrakenDParity(t *testing.T) {
 		} {
 			require.ErrorContains(t, krakendError(t, func(c *jwtvalidate.Config) {
 				c.Forward = []jwtvalidate.ForwardClaim{f}
-			}), "Forward[0]: "+field)
+			}), "Forward[0]."+field)
 		}
 	})
 

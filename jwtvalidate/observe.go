@@ -7,22 +7,11 @@ import (
 	"time"
 )
 
-// Kind is the outcome that an Event tells of.
-type Kind string
-
-// The kinds.
-const (
-	KindAccepted    Kind = "accepted"
-	KindAnonymous   Kind = "anonymous"   // no token, where that is allowed (Optional)
-	KindRefused     Kind = "refused"     // no token, or a bad one
-	KindUnavailable Kind = "unavailable" // could not tell
-)
-
 // Event is one decision. It holds nothing of a token but the configured issuer that
-// it named, until its signature was good; only KindAccepted says that the whole
+// it named, until its signature was good; only the kind accepted says that the whole
 // token was.
 type Event struct {
-	Kind     Kind
+	Kind     string        // accepted, anonymous (Optional), refused, or unavailable: could not tell
 	Reason   Reason        // empty when accepted
 	Issuer   string        // URL of the policy that was chosen; empty if none was
 	Duration time.Duration // of the whole decision
@@ -31,12 +20,19 @@ type Event struct {
 	Err      error         // what Check, Allow, Require or Recheck came to
 }
 
+const (
+	kindAccepted    = "accepted"
+	kindAnonymous   = "anonymous"
+	kindRefused     = "refused"
+	kindUnavailable = "unavailable"
+)
+
 // report tells Observe and Logger of a decision. Without them, it costs nothing.
 func (v *Validator) report(ctx context.Context, d *decision, optional bool) {
-	if v.observe == nil && v.logger == nil || d.vouched && d.err == nil {
+	if v.observe == nil && v.logger == nil {
 		return
 	}
-	e := Event{Kind: KindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Claims: d.claims, Err: d.err}
+	e := Event{Kind: kindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Claims: d.claims, Err: d.err}
 	if d.policy != nil {
 		e.Issuer = d.policy.url
 	}
@@ -45,11 +41,11 @@ func (v *Validator) report(ctx context.Context, d *decision, optional bool) {
 	}
 	switch {
 	case e.Reason == ReasonUnavailable:
-		e.Kind = KindUnavailable
+		e.Kind = kindUnavailable
 	case e.Reason == ReasonNoToken && optional:
-		e.Kind = KindAnonymous
+		e.Kind = kindAnonymous
 	case d.err != nil:
-		e.Kind = KindRefused
+		e.Kind = kindRefused
 	}
 	v.log(ctx, e)
 	if v.observe != nil {
@@ -62,11 +58,11 @@ func (v *Validator) log(ctx context.Context, e Event) {
 	if v.logger == nil {
 		return
 	}
-	level, text := slog.LevelDebug, "token refused"
+	level, text := slog.LevelDebug, "request refused"
 	switch {
-	case e.Kind == KindUnavailable && ctx.Err() == nil: // else it was the caller who left
+	case e.Kind == kindUnavailable && ctx.Err() == nil: // else it was the caller who left
 		level, text = slog.LevelWarn, "tokens cannot be checked"
-	case e.Kind != KindRefused:
+	case e.Kind != kindRefused:
 		return
 	}
 	if !v.logger.Enabled(ctx, level) {
@@ -80,7 +76,10 @@ func (v *Validator) log(ctx context.Context, e Event) {
 	if e.Rule != "" {
 		attrs = append(attrs, slog.String("rule", e.Rule))
 	}
-	if e.Kind == KindUnavailable {
+	if d, ok := denialOf(e.Err); ok && d.unsure {
+		attrs = append(attrs, slog.Bool("cannot_say", true)) // a claim is missing or oddly typed, or a function of yours failed
+	}
+	if e.Kind == kindUnavailable {
 		attrs = append(attrs, slog.Any("error", e.Err))
 	}
 	if repeated > 0 {

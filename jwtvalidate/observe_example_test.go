@@ -23,9 +23,9 @@ func ExampleConfig_observe() {
 	v, err := jwtvalidate.New(jwtvalidate.Config{
 		Issuers: []jwtvalidate.Issuer{issuer.Policy()},
 		Observe: func(_ context.Context, e jwtvalidate.Event) {
-			decisions.Add(string(e.Kind), 1)
+			decisions.Add(e.Kind, 1)
 			if e.Reason != "" {
-				decisions.Add(string(e.Kind)+" "+string(e.Reason), 1)
+				decisions.Add(e.Kind+" "+string(e.Reason), 1)
 			}
 		},
 	})
@@ -66,7 +66,7 @@ func ExampleConfig_auditLog() {
 				who = e.Claims.Subject()
 			}
 			what, _ := ctx.Value(auditKey{}).(string)
-			audit.LogAttrs(ctx, slog.LevelInfo, string(e.Kind), slog.String("who", who), slog.String("what", what),
+			audit.LogAttrs(ctx, slog.LevelInfo, e.Kind, slog.String("who", who), slog.String("what", what),
 				slog.String("reason", string(e.Reason)), slog.String("rule", e.Rule))
 		},
 	})

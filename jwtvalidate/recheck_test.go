@@ -123,16 +123,20 @@ func TestRecheck(t *testing.T) {
 			require.Equal(t, isDown, errors.Is(err, jwtvalidate.ErrUnavailable))
 			require.Equal(t, err != nil && !isDown, errors.Is(err, jwtvalidate.ErrInvalidToken), "the two families never mix")
 
-			want := jwtvalidate.Event{Kind: jwtvalidate.KindAccepted, Reason: jwtvalidate.ReasonOf(err), Issuer: issuerURL, Claims: c, Err: err}
+			want := jwtvalidate.Event{Kind: "accepted", Reason: jwtvalidate.ReasonOf(err), Issuer: issuerURL, Claims: c, Err: err}
 			switch {
 			case isDown:
-				want.Kind = jwtvalidate.KindUnavailable
+				want.Kind = "unavailable"
 			case err != nil:
-				want.Kind = jwtvalidate.KindRefused
+				want.Kind = "refused"
 			}
-			require.Len(t, w.events, 1)
-			w.events[0].Duration = 0
-			require.Equal(t, want, w.events[0])
+			if err == nil {
+				require.Empty(t, w.events, "a stream tells of its end only")
+			} else {
+				require.Len(t, w.events, 1)
+				w.events[0].Duration = 0
+				require.Equal(t, want, w.events[0])
+			}
 			require.NotContains(t, fmt.Sprintf("%+v", w.events), canary)
 			require.NotContains(t, w.log.String(), canary)
 		})
@@ -274,7 +278,7 @@ func TestRecheckForeign(t *testing.T) {
 			require.Empty(t, mine.answer.asked)
 			require.Len(t, mine.events, 1)
 			e := mine.events[0]
-			require.Equal(t, jwtvalidate.KindRefused, e.Kind)
+			require.Equal(t, "refused", e.Kind)
 			require.Equal(t, jwtvalidate.ReasonUnknownIssuer, e.Reason)
 			require.Empty(t, e.Issuer, "no policy was chosen")
 			require.Nil(t, e.Claims, "nobody here has verified them")
@@ -310,6 +314,10 @@ func TestRecheckNewClaims(t *testing.T) {
 			require.ErrorIs(t, validator(t, w.config()).Recheck(t.Context(), c), row.want)
 			require.Zero(t, w.source.calls.Load())
 			require.Empty(t, w.answer.asked, "no token, no revocation")
+			if row.want == nil {
+				require.Empty(t, w.events)
+				return
+			}
 			require.Len(t, w.events, 1)
 			require.Empty(t, w.events[0].Issuer, "no policy was chosen")
 		})
@@ -326,7 +334,7 @@ func TestRecheckNoClaims(t *testing.T) {
 			require.Equal(t, jwtvalidate.ErrNoToken, err, name)
 			require.Len(t, w.events, 1)
 			w.events[0].Duration = 0
-			require.Equal(t, jwtvalidate.Event{Kind: jwtvalidate.KindRefused, Reason: jwtvalidate.ReasonNoToken, Err: err}, w.events[0], "a stream has no anonymous")
+			require.Equal(t, jwtvalidate.Event{Kind: "refused", Reason: jwtvalidate.ReasonNoToken, Err: err}, w.events[0], "a stream has no anonymous")
 		}
 	}
 }
@@ -351,7 +359,7 @@ func TestRecheckContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "kept"))
 	seen = nil
 	require.NoError(t, v.Recheck(ctx, c))
-	require.Equal(t, []any{"kept", "kept", "kept"}, seen, "source, checker, observer")
+	require.Equal(t, []any{"kept", "kept"}, seen, "source, checker")
 
 	cancel()
 	err = v.Recheck(ctx, c)
@@ -435,8 +443,12 @@ func TestRevocation(t *testing.T) {
 					}
 					require.Equal(t, jwtvalidate.ReasonOf(row.want), jwtvalidate.ReasonOf(err), who)
 					require.Len(t, w.answer.asked, 1, who)
-					require.Len(t, w.events, 1, who)
-					require.NotNil(t, w.events[0].Claims, "%s: the signature was good", who)
+					if err == nil && who == "Recheck" {
+						require.Empty(t, w.events)
+					} else {
+						require.Len(t, w.events, 1, who)
+						require.NotNil(t, w.events[0].Claims, "%s: the signature was good", who)
+					}
 					w.answer.asked, w.events = nil, nil
 				}
 				_, err := v.Check(request("Bearer " + good(t)))
@@ -477,7 +489,7 @@ func TestRevocation(t *testing.T) {
 func TestRevocationIsAskedLast(t *testing.T) {
 	for name, o := range outcomes(t) {
 		t.Run(name, func(t *testing.T) {
-			if name == "ErrInvalidToken" {
+			if name == "ErrInvalidToken" || name == "ErrCrossOrigin" {
 				return
 			}
 			p := policy(sourceOf(allKeys()...))

@@ -11,9 +11,9 @@ import (
 
 // Require is middleware for a route that asks for more than a good token. Behind
 // this Validator's Handler it takes the claims from there, without a second parse
-// or verification; elsewhere it checks the request first, and never lets one
-// without a token through, Optional or not. It panics if a rule was made wrongly,
-// as http.ServeMux does for a pattern.
+// or verification; elsewhere it does what Handler does first, and never lets a
+// request without claims through, Optional or not. It panics if a rule was made
+// wrongly or there is none, as http.ServeMux does for a pattern.
 func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 	all := All(rules...)
 	if err := all.mistake(); err != nil {
@@ -25,26 +25,14 @@ func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, before := v.claimsIn(r.Context())
-			switch {
-			case !before:
+			if before && v.hasAdmitted(r.Context()) {
+				r = v.innermost(r, claims)
+			} else { // no Handler of ours yet: claims by WithClaims count as they do there
 				var ok bool
 				if r, ok = v.enter(w, r, false); !ok {
 					return
 				}
 				claims, _ = v.claimsIn(r.Context())
-			case v.hasAdmitted(r.Context()):
-				r = v.innermost(r, claims)
-			default: // WithClaims, and no Handler
-				d := v.begin()
-				r = v.clean(r)
-				admitted, err := v.admit(r, credential{}, claims)
-				if err != nil {
-					d.claims, d.err = claims, err
-					v.report(r.Context(), &d, false)
-					v.refuse(w, r, err)
-					return
-				}
-				r = admitted
 			}
 			if err := v.apply(r.Context(), &all, claims, r); err != nil {
 				v.refuse(w, r, err)
@@ -70,15 +58,6 @@ func (v *Validator) Allow(ctx context.Context, c *Claims, rules ...Rule) error {
 	return v.apply(ctx, &all, c, nil)
 }
 
-// innermost makes c the claims that FromContext finds: those that were decided by,
-// not those of another Validator in between.
-func (v *Validator) innermost(r *http.Request, c *Claims) *http.Request {
-	if found, _ := FromContext(r.Context()); found == c {
-		return r
-	}
-	return r.WithContext(&claimsContext{r.Context(), v, c, true})
-}
-
 // apply holds claims against rules, and tells when they are refused.
 func (v *Validator) apply(ctx context.Context, rule *Rule, c *Claims, r *http.Request) error {
 	d := v.begin()
@@ -96,7 +75,16 @@ type denial struct {
 	*failure
 	rule   string
 	params string // of the challenge, behind the error code
+	unsure bool   // the rule cannot say
 	cause  error
+}
+
+// Error names the rule, which is the service's own word and nothing of the token.
+func (d *denial) Error() string {
+	if d.rule == "" {
+		return d.text
+	}
+	return d.text + ": " + d.rule
 }
 
 func (d *denial) Unwrap() []error {
@@ -114,7 +102,7 @@ func denialOf(err error) (*denial, bool) {
 }
 
 func deny(verdict verdict, route *Rule) error {
-	d := &denial{failure: forbidden, rule: verdict.rule, cause: verdict.cause}
+	d := &denial{failure: forbidden, rule: verdict.rule, unsure: verdict.answer == cannotSay, cause: verdict.cause}
 	if verdict.refuse != nil {
 		d.failure = verdict.refuse
 	}

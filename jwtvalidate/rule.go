@@ -192,15 +192,29 @@ func RequestRule(check func(r *http.Request, c *Claims) error) Rule {
 		if r == nil {
 			return verdict{answer: cannotSay}
 		}
-		err := check(r, c)
-		switch {
-		case err == nil:
-			return verdict{answer: yes}
-		case errors.Is(err, ErrForbidden) && !errors.Is(err, ErrUnavailable):
-			return verdict{cause: err}
-		}
-		return verdict{answer: cannotSay, cause: err}
+		return verdictOf(check(r, c))
 	}}
+}
+
+// ClaimsRule is a rule of your own on the claims alone. It answers as RequestRule
+// does, and also where there is no request.
+func ClaimsRule(check func(c *Claims) error) Rule {
+	const name = "ClaimsRule"
+	if check == nil {
+		return invalid(name, "no function")
+	}
+	return Rule{name: name, test: func(c *Claims, _ *http.Request, _ clock) verdict { return verdictOf(check(c)) }}
+}
+
+// verdictOf reads what a function of the user's returned.
+func verdictOf(err error) verdict {
+	switch {
+	case err == nil:
+		return verdict{answer: yes}
+	case errors.Is(err, ErrForbidden) && !errors.Is(err, ErrUnavailable):
+		return verdict{cause: err}
+	}
+	return verdict{answer: cannotSay, cause: err}
 }
 
 // Named gives a rule the name under which Observe tells that it refused.

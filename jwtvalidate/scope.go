@@ -7,7 +7,8 @@ import (
 
 // AllScopes passes if the token has every one of the scopes: words of the string
 // scope (RFC 9068 section 2.2.3) or, where there is no scope, of scp, which may
-// be an array too. A request that lacks one is told which the route needs.
+// may be an array too. A request that lacks one is told which the route needs. A
+// scope that is an array cannot say: for such issuers, Claim("scope").AllScopes.
 func AllScopes(scopes ...string) Rule { return ClaimPath{}.scopes("AllScopes", scopes, yes) }
 
 // AnyScope passes if the token has one of the scopes.
@@ -25,8 +26,8 @@ func (p ClaimPath) AnyScope(scopes ...string) Rule {
 }
 
 func (p ClaimPath) elsewhere(name string, scopes []string, all answer) Rule {
-	if rule := p.Exists(); rule.err != nil {
-		return rule
+	if p.words = false; p.Exists().err != nil {
+		return p.Exists()
 	}
 	return p.scopes(name, scopes, all)
 }
@@ -43,7 +44,7 @@ func (p ClaimPath) scopes(name string, scopes []string, going answer) Rule {
 	}
 	for _, s := range scopes {
 		if !isScope(s) {
-			return invalid(name, "%q is no scope (RFC 6749 section 3.3)", s)
+			return invalid(name, "%q is no scope (RFC 6749 section 3.3): one argument for each", s)
 		}
 	}
 	p.words = true

@@ -1,11 +1,8 @@
 package jwtvalidate
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -117,7 +114,7 @@ func add(list []string, name string, valid bool) ([]string, error) {
 		return list, fmt.Errorf("%q is no name", name)
 	}
 	if slices.Contains(list, name) {
-		return list, errors.New("stands there twice")
+		return list, errors.New("is listed twice")
 	}
 	return append(list, name), nil
 }
@@ -134,7 +131,7 @@ func (s *sources) addHeader(name, scheme string) error {
 	}
 	h := &s.headers[i]
 	if scheme == "" && h.alone || slices.ContainsFunc(h.schemes, func(other string) bool { return strings.EqualFold(other, scheme) }) {
-		return errors.New("stands there twice")
+		return errors.New("is listed twice")
 	}
 	if scheme == "" {
 		h.alone = true
@@ -330,57 +327,6 @@ func cutParameter(query, name string) (rest string, values []string) {
 		rest = strings.TrimSuffix(rest, "&")
 	}
 	return rest, values
-}
-
-// maxForm bounds the body that is read for InsecureForm, in bytes.
-const maxForm = 1 << 20
-
-// formBody is a body that was read, and is there again from its beginning.
-type formBody struct {
-	*strings.Reader
-	io.Closer
-	text string
-}
-
-func newFormBody(text string, closer io.Closer) *formBody {
-	return &formBody{strings.NewReader(text), closer, text}
-}
-
-// failed is a body that could not be read.
-type failed struct{ err error }
-
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
-
-// bufferForm reads the body of a form and puts it back; empty for other bodies.
-func bufferForm(r *http.Request) (string, error) {
-	if again, ok := r.Body.(*formBody); ok {
-		return again.text, nil
-	}
-	if r.Body == nil || r.Body == http.NoBody || !isForm(r) {
-		return "", nil
-	}
-	text, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
-	if err != nil || len(text) > maxForm {
-		rest := io.Reader(r.Body)
-		if err != nil {
-			rest = failed{err} // net/http tells only once that a body has ended early
-		}
-		r.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(text), rest), r.Body}
-		return "", ErrInvalidRequest
-	}
-	r.Body = newFormBody(string(text), r.Body)
-	return string(text), nil
-}
-
-func isForm(r *http.Request) bool {
-	if r.Method != http.MethodPost && r.Method != http.MethodPut && r.Method != http.MethodPatch {
-		return false
-	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // as net/http does it, whatever else is odd
-	return media == "application/x-www-form-urlencoded"
 }
 
 var token68 = func() (t [256]bool) {

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +62,7 @@ func (v *Validator) CheckToken(ctx context.Context, token string) (*Claims, erro
 
 // Handler lets requests with a good token through to next, with the claims in
 // their context (FromContext), and answers the others itself. The response
-// writer goes through unchanged.
+// writer goes through unchanged. It panics if next is nil.
 func (v *Validator) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("jwtvalidate: Handler: next is nil")
@@ -76,9 +74,8 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// enter is the way of a request that no Handler of this Validator has decided
-// about. If it may go on, it does so as the request that is returned; else it was
-// answered.
+// enter decides about a request that no Handler of this Validator has admitted. It
+// returns the request that may go on, or false once it has answered.
 func (v *Validator) enter(w http.ResponseWriter, r *http.Request, optional bool) (*http.Request, bool) {
 	if v.preflight != nil && isPreflight(r) {
 		v.preflight.ServeHTTP(w, v.clean(r))
@@ -88,7 +85,7 @@ func (v *Validator) enter(w http.ResponseWriter, r *http.Request, optional bool)
 	c, err := v.credential(r)
 	r = v.clean(r)
 	if vouched, ok := v.claimsIn(r.Context()); ok && isNoToken(err) {
-		d.claims, d.vouched = vouched, true
+		d.claims = vouched
 	} else {
 		v.decide(r.Context(), &d, r, c, err)
 	}
@@ -101,17 +98,22 @@ func (v *Validator) enter(w http.ResponseWriter, r *http.Request, optional bool)
 	case d.err == nil:
 		return admitted, true
 	case optional && isNoToken(d.err):
-		if _, other := FromContext(r.Context()); other {
-			r = r.WithContext(&claimsContext{r.Context(), v, nil, false}) // another validator's claims are not this one's
-		}
-		if v.onward.sets() { // nor is a token where ours would stand
-			r.Header = maps.Clone(r.Header) // of a copy, which clean has made
-			bearerOnly.strip(r.Header)
-		}
-		return r, true
+		return v.anonymous(r), true
 	}
 	v.refuse(w, r, d.err)
 	return nil, false
+}
+
+// anonymous makes the request without claims that the handlers behind see.
+func (v *Validator) anonymous(r *http.Request) *http.Request {
+	if _, other := FromContext(r.Context()); other {
+		r = r.WithContext(&claimsContext{r.Context(), v, nil, false}) // another validator's claims are not this one's
+	}
+	if v.onward.sets() { // nor is a token where ours would stand
+		r.Header = maps.Clone(r.Header) // of a copy, which clean has made
+		bearerOnly.strip(r.Header)
+	}
+	return r
 }
 
 // isPreflight recognises the question of a browser whether it may send another
@@ -186,76 +188,12 @@ func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	v.onError(w, r, err)
 }
 
-// claimsContext carries claims without the box and the key that
-// context.WithValue would allocate.
-type claimsContext struct {
-	context.Context //nolint:containedctx // it is a context
-	validator       *Validator
-	claims          *Claims // nil: none, and those of a validator outside do not count
-	admitted        bool    // what the client must not set has been taken from the request
-}
-
-// claimsKey asks for anybody's claims, ownClaimsKey for those of one Validator.
-type (
-	claimsKey    struct{}
-	ownClaimsKey struct{ validator *Validator }
-	admittedKey  struct{ validator *Validator }
-)
-
-func (c *claimsContext) Value(key any) any {
-	switch key := key.(type) {
-	case claimsKey:
-		return c.claims
-	case ownClaimsKey:
-		if key.validator == c.validator {
-			return c.claims
-		}
-	case admittedKey:
-		if key.validator == c.validator {
-			return c.admitted
-		}
-	}
-	return c.Context.Value(key)
-}
-
-// claimsIn are the claims that this Validator itself has put into the context: what
-// another one has let through proves nothing here.
-func (v *Validator) claimsIn(ctx context.Context) (*Claims, bool) {
-	c, _ := ctx.Value(ownClaimsKey{v}).(*Claims)
-	return c, c != nil
-}
-
-func (v *Validator) hasAdmitted(ctx context.Context) bool {
-	admitted, _ := ctx.Value(admittedKey{v}).(bool)
-	return admitted
-}
-
-// WithClaims puts claims into a context as Handler does, so that another
-// authenticator (an API key, Basic) can stand before the same routes. Whoever
-// calls it vouches for the claims: see NewClaims. Handler and Require take them
-// from a request without a token; where there is one too, Handler goes by the
-// token. Config.Rules are about tokens only. Nil claims are none.
-func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
-	if c.none() {
-		c = nil
-	}
-	return &claimsContext{ctx, v, c, false}
-}
-
-// FromContext returns the claims that a Handler put into the request's context.
-// False where none ran, or where an Optional one saw no credential.
-func FromContext(ctx context.Context) (*Claims, bool) {
-	c, _ := ctx.Value(claimsKey{}).(*Claims)
-	return c, c != nil
-}
-
 // decision is what became of a request.
 type decision struct {
-	start   time.Time
-	policy  *policy
-	claims  *Claims // as soon as the signature is good
-	vouched bool    // by WithClaims: nothing was decided
-	err     error
+	start  time.Time
+	policy *policy
+	claims *Claims // as soon as the signature is good
+	err    error
 }
 
 func (v *Validator) begin() (d decision) {
@@ -356,26 +294,6 @@ func (v *Validator) check(ctx context.Context, d *decision, r *http.Request, c c
 	return v.checkRevoked(ctx, claims)
 }
 
-func (p *policy) allowsType(h *jose.Header) bool {
-	typ := mediaType(h.Type)
-	if h.HasType && typ == "" {
-		return false // "" in Types stands for an absent typ, not for an empty one
-	}
-	return slices.ContainsFunc(p.types, func(t string) bool { return len(t) == len(typ) && strings.EqualFold(t, typ) })
-}
-
-func (p *policy) keyIDOf(h *jose.Header) string {
-	switch {
-	case p.keyID == keyIDX5T && h.X5T != "":
-		return h.X5T
-	case p.keyID == keyIDX5TS256 && h.X5TS256 != "":
-		return h.X5TS256
-	case p.keyID == keyIDKidX5T:
-		return h.KeyID + h.X5T
-	}
-	return h.KeyID
-}
-
 // checkTime holds exp, nbf and iat against the clock (RFC 7519 section 4.1).
 func (v *Validator) checkTime(p *policy, c *Claims) error {
 	now := v.now()
@@ -398,54 +316,4 @@ func (v *Validator) checkTime(p *policy, c *Claims) error {
 		}
 	}
 	return nil
-}
-
-func (p *policy) checkClaims(c *Claims) error {
-	for name, want := range p.kind {
-		if text, _ := c.object.Text(name); text != want {
-			return ErrType
-		}
-	}
-	if !p.checkAudience(c) {
-		return ErrAudience
-	}
-	for _, name := range p.required {
-		raw, has := c.object.Raw(name)
-		if !has || isEmpty(raw) || name == "client_id" && raw[0] != '"' { // RFC 8693 section 4.3
-			return ErrMissingClaim
-		}
-	}
-	return nil
-}
-
-// isEmpty reports whether a JSON value is null, "", [] or {}.
-func isEmpty(raw string) bool {
-	switch raw[0] {
-	case '"':
-		return raw == `""`
-	case '[', '{':
-		return strings.Trim(raw[1:len(raw)-1], " \t\r\n") == ""
-	}
-	return raw == "null"
-}
-
-// checkAudience compares whole strings only (RFC 7519 section 4.1.3).
-func (p *policy) checkAudience(c *Claims) bool {
-	list := c.audience
-	if p.audienceClaim != "aud" {
-		var ok bool
-		if list, ok = c.object.Strings(p.audienceClaim); !ok {
-			return false
-		}
-	}
-	found := 0
-	for i, audience := range list {
-		if _, ours := p.audiences[audience]; ours && !slices.Contains(list[:i], audience) {
-			found++
-		}
-	}
-	if p.allAudiences {
-		return found == len(p.audiences)
-	}
-	return found > 0
 }

@@ -95,7 +95,7 @@ func demo(ctx context.Context, out io.Writer) error {
 
 func reason(e jwtvalidate.Event) string {
 	if e.Reason == "" {
-		return string(e.Kind)
+		return e.Kind
 	}
 	return string(e.Reason)
 }

@@ -18,7 +18,7 @@ func TestReadmeRuns(t *testing.T) {
 	require.True(t, found)
 	require.LessOrEqual(t, strings.Count(code, "\n"), 15)
 
-	example, err := os.ReadFile(filepath.Join(root, "examples/quickstart/quickstart_test.go"))
+	example, err := os.ReadFile(filepath.Join(root, "examples", "quickstart", "quickstart_test.go"))
 	require.NoError(t, err)
 	require.Contains(t, strings.ReplaceAll(string(example), "\n\t", "\n"), "func Example() {\n"+code)
 }
