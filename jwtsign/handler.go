@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 )
 
 // Handler rewrites the answers of next. What is no answer to sign passes through as
@@ -24,21 +23,11 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		held := writers.Get().(*writer)
-		*held = writer{ResponseWriter: w, signer: s, request: r, body: held.body[:0]}
-		next.ServeHTTP(held, r) // a panic passes through, and what is held never leaves
+		held := &writer{ResponseWriter: w, signer: s, request: r} // not pooled: a handler may have kept it
+		next.ServeHTTP(held, r)                                   // a panic passes through, and what is held never leaves
 		held.finish()
-		if cap(held.body) <= maxPooled {
-			*held = writer{body: held.body[:0]}
-			writers.Put(held)
-		}
 	})
 }
-
-// maxPooled bounds the buffers that are kept for the next request, in bytes.
-const maxPooled = 64 << 10
-
-var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // mode is what becomes of what a handler writes.
 type mode uint8
@@ -47,8 +36,11 @@ const (
 	undecided mode = iota // no header yet
 	holding               // to be signed, or not known yet
 	passing
-	dropped // too large to be signed
+	dropped  // too large to be signed
+	finished // the handler has returned
 )
+
+var errFinished = errors.New("jwtsign: the handler has returned")
 
 // writer holds back an answer that is to be signed.
 type writer struct {
@@ -99,6 +91,8 @@ func (w *writer) Write(p []byte) (int, error) {
 		return w.ResponseWriter.Write(p)
 	case dropped:
 		return 0, errTooLarge
+	case finished:
+		return 0, errFinished
 	}
 	if len(w.body)+len(p) > maxBody {
 		w.mode = dropped
@@ -169,6 +163,7 @@ func (w *writer) finish() {
 	if w.mode == holding {
 		out, err = w.signer.answer(w.request.Context(), w.status, w.Header(), w.body)
 	}
+	w.mode, w.body = finished, nil
 	h := w.Header()
 	if err != nil {
 		w.signer.reportAnswer(w.request.Context(), err)
