@@ -50,7 +50,8 @@ type Config struct {
 	// client's, in Authorization with the scheme Bearer. It runs for every request
 	// with claims, must not block without heeding ctx, and an error is answered 503.
 	// Not together with Onward, nor with one Handler of this Validator in another,
-	// which would refuse that token. Nil: none.
+	// which would refuse that token. The error is logged: it must hold no secret. Nil:
+	// none.
 	OnwardToken func(ctx context.Context, c *Claims) (string, error)
 
 	// Forward sends claims on in headers. Nil: none.
@@ -169,7 +170,8 @@ type Issuer struct {
 	// 503 if it wraps ErrUnavailable. Nil: x5t#S256 is compared with the client
 	// certificate of the connection (RFC 8705 section 3); any other member, such
 	// as the jkt of DPoP, is refused. It does not run for CheckToken, which has
-	// no request and refuses every token with a cnf.
+	// no request and refuses every token with a cnf. An error that wraps
+	// ErrUnavailable is logged: it must hold nothing of the token.
 	Confirm func(r *http.Request, c *Claims) error
 }
 

@@ -86,7 +86,7 @@ func pruneMap(m map[string]any, t reflect.Type) (any, bool) {
 		typeOf = func(string) reflect.Type { return t.Elem() }
 	case reflect.Struct:
 		fields := make(map[string]reflect.Type)
-		jsonFields(t, fields, 0)
+		jsonFields(t, fields)
 		typeOf = func(name string) reflect.Type { return fields[name] }
 		folds = func(name string) bool {
 			if fields[name] != nil {
@@ -114,26 +114,39 @@ func pruneMap(m map[string]any, t reflect.Type) (any, bool) {
 	return out, changed
 }
 
-// jsonFields collects the names under which encoding/json fills t.
-func jsonFields(t reflect.Type, into map[string]reflect.Type, depth int) {
+// jsonFields collects the names under which encoding/json fills t: of two fields
+// of one name, it fills the one that is embedded less deeply.
+func jsonFields(t reflect.Type, into map[string]reflect.Type) {
 	const maxEmbedded = 8 // a type may embed itself by pointer
-	for i := range t.NumField() {
-		f := t.Field(i)
-		embedded := f.Type
-		if embedded.Kind() == reflect.Pointer {
-			embedded = embedded.Elem()
+	level := []reflect.Type{t}
+	for depth := 0; depth <= maxEmbedded && len(level) > 0; depth++ {
+		found, next := make(map[string]reflect.Type), []reflect.Type(nil)
+		for _, t := range level {
+			for i := range t.NumField() {
+				f := t.Field(i)
+				embedded := f.Type
+				if embedded.Kind() == reflect.Pointer {
+					embedded = embedded.Elem()
+				}
+				inner := f.Anonymous && embedded.Kind() == reflect.Struct
+				tag := f.Tag.Get("json")
+				name, _, _ := strings.Cut(tag, ",")
+				switch {
+				case tag == "-" || !f.IsExported() && !inner:
+				case name != "":
+					found[name] = f.Type
+				case !inner:
+					found[f.Name] = f.Type
+				default:
+					next = append(next, embedded)
+				}
+			}
 		}
-		inner := f.Anonymous && embedded.Kind() == reflect.Struct
-		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
-		switch {
-		case tag == "-" || !f.IsExported() && !inner:
-		case name != "":
-			into[name] = f.Type
-		case !inner:
-			into[f.Name] = f.Type
-		case depth < maxEmbedded:
-			jsonFields(embedded, into, depth+1)
+		for name, t := range found {
+			if into[name] == nil {
+				into[name] = t
+			}
 		}
+		level = next
 	}
 }

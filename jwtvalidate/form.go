@@ -62,7 +62,7 @@ func isForm(r *http.Request) bool {
 }
 
 func hideForm(r *http.Request, body *formBody) {
-	r.Body, r.ContentLength, r.TransferEncoding = body, body.Size(), nil
+	r.Body, r.GetBody, r.ContentLength, r.TransferEncoding = body, nil, body.Size(), nil
 	if r.Header["Content-Length"] != nil {
 		r.Header = maps.Clone(r.Header)
 		r.Header["Content-Length"] = []string{strconv.FormatInt(body.Size(), 10)}

@@ -49,14 +49,17 @@ func guard(r *http.Request, own, unlisted func(name string) bool) {
 		edit()
 		header["Connection"] = nil
 		for _, line := range lines {
-			var kept []string
+			var kept strings.Builder
 			for option := range strings.SplitSeq(line, ",") {
 				if option = strings.Trim(option, " \t"); option != "" && !unlisted(option) {
-					kept = append(kept, option)
+					if kept.Len() > 0 {
+						kept.WriteString(", ")
+					}
+					kept.WriteString(option)
 				}
 			}
-			if len(kept) > 0 {
-				header["Connection"] = append(header["Connection"], strings.Join(kept, ", "))
+			if kept.Len() > 0 {
+				header["Connection"] = append(header["Connection"], kept.String())
 			}
 		}
 	}

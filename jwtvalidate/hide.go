@@ -1,6 +1,7 @@
 package jwtvalidate
 
 import (
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -33,8 +34,13 @@ func (s *sources) hide(r *http.Request) {
 		}
 		r.Form = without(r.Form, name)
 	}
-	if len(s.forms) > 0 {
-		_, _ = bufferForm(r) // HeaderFirst has not looked; too large a form stays as it is
+	if len(s.forms) > 0 { // HeaderFirst has not looked
+		if _, err := bufferForm(r); err != nil {
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{failed{err}, r.Body} // what cannot be searched is not shown
+		}
 	}
 	for _, name := range s.forms {
 		if form, ok := r.Body.(*formBody); ok {

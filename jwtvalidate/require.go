@@ -13,7 +13,8 @@ import (
 // this Validator's Handler it takes the claims from there, without a second parse
 // or verification; elsewhere it does what Handler does first, and never lets a
 // request without claims through, Optional or not. It panics if a rule was made
-// wrongly or there is none, as http.ServeMux does for a pattern.
+// wrongly or there is none, as http.ServeMux does for a pattern. A request of your
+// own making, with the context of another, must go through Handler.
 func (v *Validator) Require(rules ...Rule) func(http.Handler) http.Handler {
 	all := All(rules...)
 	if err := all.mistake(); err != nil {

@@ -208,9 +208,11 @@ func ClaimsRule(check func(c *Claims) error) Rule {
 
 // verdictOf reads what a function of the user's returned.
 func verdictOf(err error) verdict {
+	var asked *denial // by Allow
 	switch {
 	case err == nil:
 		return verdict{answer: yes}
+	case errors.As(err, &asked) && asked.unsure:
 	case errors.Is(err, ErrForbidden) && !errors.Is(err, ErrUnavailable):
 		return verdict{cause: err}
 	}

@@ -120,10 +120,13 @@ func add(list []string, name string, valid bool) ([]string, error) {
 }
 
 func (s *sources) addHeader(name, scheme string) error {
-	if !isToken(name) || sameField(name, "Cookie") {
+	if !isToken(name) || slices.ContainsFunc(notForTokens, func(other string) bool { return sameField(name, other) }) {
 		return fmt.Errorf("Header: %q cannot hold a token", name)
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
+	if s.isTwin(name) {
+		return fmt.Errorf("Header: %q is another spelling of one that is listed", name)
+	}
 	i := slices.IndexFunc(s.headers, func(h headerSource) bool { return h.name == name })
 	if i < 0 {
 		i = len(s.headers)
@@ -140,6 +143,9 @@ func (s *sources) addHeader(name, scheme string) error {
 	}
 	return nil
 }
+
+// notForTokens are headers that net/http takes out of a request, or that have cookies.
+var notForTokens = []string{"Connection", "Cookie", "Host", "Trailer", "Transfer-Encoding"}
 
 const dpop = "DPoP"
 
@@ -281,12 +287,20 @@ func cutCookies(lines []string, name string) (values, rest []string) {
 			rest = append(rest, line)
 			continue
 		}
-		var kept []string
+		var kept strings.Builder // no list: that of a line of semicolons would be 16 times as large
+		some := false
 		for part := range strings.SplitSeq(line, ";") {
 			key, value, _ := strings.Cut(part, "=")
 			if strings.Trim(key, " \t") != name {
-				kept = append(kept, part)
+				if some {
+					kept.WriteByte(';')
+				}
+				kept.WriteString(part)
+				some = true
 				continue
+			}
+			if len(values) > 1 {
+				continue // two are one too many
 			}
 			value = strings.Trim(value, " \t")
 			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' { // RFC 6265 section 4.1.1
@@ -294,7 +308,7 @@ func cutCookies(lines []string, name string) (values, rest []string) {
 			}
 			values = append(values, value)
 		}
-		if line = strings.Trim(strings.Join(kept, ";"), " \t"); line != "" {
+		if line = strings.Trim(kept.String(), " \t"); line != "" {
 			rest = append(rest, line)
 		}
 	}

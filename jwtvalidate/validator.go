@@ -41,7 +41,12 @@ type Validator struct {
 func (v *Validator) Check(r *http.Request) (*Claims, error) {
 	d := v.begin()
 	c, err := v.credential(r)
-	v.decide(r.Context(), &d, r, c, err)
+	seen := r
+	if len(v.forwards)+len(v.proxies) > 0 { // Confirm and Rules go by what they see in Handler
+		seen = r.WithContext(r.Context())
+		v.guard(seen)
+	}
+	v.decide(r.Context(), &d, seen, c, err)
 	v.report(r.Context(), &d, v.optional)
 	return d.result()
 }
@@ -111,7 +116,7 @@ func (v *Validator) anonymous(r *http.Request) *http.Request {
 	}
 	if v.onward.sets() { // nor is a token where ours would stand
 		r.Header = maps.Clone(r.Header) // of a copy, which clean has made
-		bearerOnly.strip(r.Header)
+		delete(r.Header, authorization)
 	}
 	return r
 }
@@ -128,9 +133,15 @@ func (v *Validator) clean(r *http.Request) *http.Request {
 		return r
 	}
 	r = r.WithContext(r.Context())
+	v.sources.hide(r) // before guard, which may wrap the body
+	v.guard(r)
+	return r
+}
+
+// guard removes the headers that only we or a proxy may set.
+func (v *Validator) guard(r *http.Request) {
 	proxied := len(v.proxies) > 0
 	stranger := proxied && !v.trusts(r)
-	v.sources.hide(r) // before guard, which may wrap the body
 	own := func(name string) bool {
 		for i := range v.forwards {
 			if sameField(name, v.forwards[i].Header) {
@@ -147,7 +158,6 @@ func (v *Validator) clean(r *http.Request) *http.Request {
 	guard(r, own, func(option string) bool {
 		return own(option) || sameField(option, authorization)
 	})
-	return r
 }
 
 // admit makes the request that the handlers behind see.
@@ -176,8 +186,11 @@ func (v *Validator) admit(r *http.Request, c credential, claims *Claims) (*http.
 	if err != nil {
 		return nil, err
 	}
-	if token != "" {
+	switch {
+	case token != "":
 		header[authorization] = []string{"Bearer " + token}
+	case v.onward.sets(): // claims by WithClaims: what the client sent is no token of ours
+		delete(header, authorization)
 	}
 	r.Header = header // of a copy, which clean has made
 	return r, nil
