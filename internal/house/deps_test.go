@@ -9,10 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	// The wire codec of clientcreds. Imported here until that package is in the tree, so that the three direct
-	// requirements stand, pinned and tidy, from the start.
-	_ "golang.org/x/oauth2"
 )
 
 func TestThreeDirectDependencies(t *testing.T) {
