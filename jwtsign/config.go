@@ -9,14 +9,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
 // Config makes a Signer. It is plain data: New copies what it needs.
 type Config struct {
-	// Issuer is the iss of every token: a URL, at most 512 bytes, byte for byte as
-	// the validators have it. Required.
+	// Issuer is the iss of every token: a URL without query and fragment, at most 512
+	// bytes, byte for byte as the validators have it. Required.
 	Issuer string
 
 	// Keys sign. One of Keys and File is required.
@@ -78,7 +80,8 @@ type Token struct {
 
 	// Type is typ. With at+jwt, sub and client_id are required (RFC 9068); refresh
 	// tokens are of another type, such as refresh+jwt, so that no API takes them for
-	// access tokens. Zero: JWT.
+	// access tokens. Of JWT, JOSE and at+jwt, one Field alone may have an audience.
+	// Zero: JWT.
 	Type string
 
 	// Required claims must be given, neither null nor empty.
@@ -123,12 +126,15 @@ type Signer struct {
 	ring     atomic.Pointer[ring]
 	jwks     atomic.Pointer[document]
 	file     file
+	turns    atomic.Uint64 // of reloads, as they begin
+	mu       sync.Mutex    // of turn and ring, together
+	turn     uint64        // whose keys are in place
 	timeout  time.Duration
-	calls    chan struct{}
+	maxCalls int
 	logger   *slog.Logger
 	observe  func(context.Context, Event)
 	now      func() time.Time
-	warned   atomic.Int64
+	warned   [2]atomic.Int64 // of tokens, of reloads
 }
 
 // New makes a Signer. It reads File and opens no connection. Everything that is
@@ -141,8 +147,8 @@ func New(cfg Config) (*Signer, error) {
 		issuer: cfg.Issuer, methods: slices.Clone(cfg.Methods), statuses: slices.Clone(cfg.Statuses),
 		timeout: cfg.Timeout, logger: cfg.Logger, observe: cfg.Observe, now: cfg.Now,
 	}
-	if cfg.Issuer == "" || len(cfg.Issuer) > maxIssuer || !absolute(cfg.Issuer) {
-		bad("Issuer: required, an absolute URL of at most %d bytes", maxIssuer)
+	if cfg.Issuer == "" || len(cfg.Issuer) > maxIssuer || !absolute(cfg.Issuer) || strings.ContainsAny(cfg.Issuer, "?#") || !utf8.ValidString(cfg.Issuer) {
+		bad("Issuer: required, an absolute URL without query and fragment, at most %d bytes", maxIssuer)
 	}
 	if cfg.JWKSURL == "" {
 		cfg.JWKSURL = strings.TrimSuffix(cfg.Issuer, "/") + "/.well-known/jwks.json"
@@ -159,9 +165,15 @@ func New(cfg Config) (*Signer, error) {
 	if cfg.MaxCalls == 0 {
 		cfg.MaxCalls = defaultCalls
 	}
-	s.calls = make(chan struct{}, max(cfg.MaxCalls, 0))
+	s.maxCalls = max(cfg.MaxCalls, 0)
 	if s.methods == nil {
 		s.methods = []string{http.MethodPost}
+	}
+	if s.methods != nil && len(s.methods) == 0 || slices.ContainsFunc(s.methods, func(m string) bool { return m == "" || m != strings.ToUpper(m) }) {
+		bad("Methods: want names in capitals")
+	}
+	if s.statuses != nil && len(s.statuses) == 0 {
+		bad("Statuses: empty, so that nothing would be signed")
 	}
 	for _, status := range s.statuses {
 		if status < 200 || status > 599 || !hasBody(status) {
@@ -181,7 +193,7 @@ func New(cfg Config) (*Signer, error) {
 
 func absolute(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 }
 
 // setTokens takes over what tokens are like, and that no two fields make tokens
@@ -235,9 +247,12 @@ func (t *Token) isZero() bool {
 	return t.Lifetime == 0 && t.Audience == nil && t.Type == "" && t.Required == nil && t.Keep == nil
 }
 
-// mistakenFor reports whether a validator could take one token for the other.
+// mistakenFor reports whether a validator could take one token for the other: many
+// take plain and access tokens alike.
 func (t *Token) mistakenFor(other Token) bool {
-	return strings.EqualFold(mediaType(t.Type), mediaType(other.Type)) &&
+	plain := []string{"jwt", "jose", accessToken}
+	a, b := strings.ToLower(mediaType(t.Type)), strings.ToLower(mediaType(other.Type))
+	return (a == b || slices.Contains(plain, a) && slices.Contains(plain, b)) &&
 		slices.ContainsFunc(t.Audience, func(a string) bool { return slices.Contains(other.Audience, a) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"reflect"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
@@ -97,7 +98,8 @@ type signingKey struct {
 	key         any
 	public      crypto.PublicKey // nil: a Secret
 	remote      bool
-	jwk         []byte // as it is published; nil: a Secret
+	calls       chan struct{} // under way, of a remote one
+	jwk         []byte        // as it is published; nil: a Secret
 	publishFrom time.Time
 	signFrom    time.Time
 	retireAt    time.Time
@@ -125,8 +127,8 @@ func newKey(k Key) (*signingKey, error) {
 	if !k.RetireAt.IsZero() && !k.RetireAt.After(k.SignFrom) || k.PublishFrom.After(k.SignFrom) {
 		return nil, errors.New("PublishFrom, SignFrom, RetireAt: not in this order")
 	}
-	if len(key.id) > 512 {
-		return nil, errors.New("ID: longer than 512 bytes")
+	if len(key.id) > 512 || !utf8.ValidString(key.id) {
+		return nil, errors.New("ID: longer than 512 bytes, or no UTF-8")
 	}
 	if err := key.prepare(); err != nil {
 		return nil, err
@@ -147,6 +149,9 @@ func (k *signingKey) prepare() error {
 	if v := reflect.ValueOf(signer); !ok || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("Private: a nil Signer")
 	}
+	if private, isEd := signer.(ed25519.PrivateKey); isEd && len(private) != ed25519.PrivateKeySize {
+		return errors.New("Private: an Ed25519 key of another length")
+	}
 	k.public = signer.Public()
 	if err := jose.CheckKey(k.alg, k.public); err != nil {
 		return fmt.Errorf("Private: %w", err)
@@ -163,12 +168,23 @@ func (k *signingKey) prepare() error {
 	default:
 		k.remote = true
 	}
+	if !k.remote && !k.works() {
+		return errors.New("Private: it makes no signature that its public half verifies")
+	}
 	text, err := jose.MarshalJWK(k.public, k.id, k.alg)
 	if err != nil {
 		return fmt.Errorf("Private: %w", err)
 	}
 	k.jwk = text
 	return nil
+}
+
+// works signs on trial: a key of two halves would make tokens that nobody can
+// verify, and crypto/ecdsa panics on one without its private half.
+func (k *signingKey) works() (ok bool) {
+	defer func() { ok = recover() == nil && ok }()
+	token, err := jose.Sign(k.alg, k.key, []byte(`{"alg":"`+k.alg.String()+`"}`), []byte("{}"))
+	return err == nil && verify(k, token) == nil
 }
 
 // signature makes the token. A key in memory signs here and now; a call of any other
@@ -186,10 +202,10 @@ func (s *Signer) signature(ctx context.Context, k *signingKey, typ string, paylo
 		return token, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	select {
-	case s.calls <- struct{}{}:
+	case k.calls <- struct{}{}:
 	case <-ctx.Done():
-		cancel()
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 	type result struct {
@@ -198,18 +214,20 @@ func (s *Signer) signature(ctx context.Context, k *signingKey, typ string, paylo
 	}
 	done := make(chan result, 1)
 	go func() {
+		r := result{err: errors.New("the crypto.Signer panicked")} // or ended its goroutine
 		defer func() {
-			if p := recover(); p != nil {
-				done <- result{err: errors.New("the crypto.Signer panicked")}
-			}
-			<-s.calls
-			cancel()
+			_ = recover()
+			<-k.calls
+			done <- r
 		}()
 		token, err := jose.Sign(k.alg, remoteSigner{ctx, k}, protected, payload)
 		if err == nil {
 			err = verify(k, token)
 		}
-		done <- result{token, err}
+		if err != nil {
+			err = signerError{err}
+		}
+		r = result{token, err}
 	}()
 	select {
 	case r := <-done:
@@ -221,6 +239,12 @@ func (s *Signer) signature(ctx context.Context, k *signingKey, typ string, paylo
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 }
+
+// signerError keeps to itself what a Signer said: it has seen what it was to sign.
+type signerError struct{ cause error }
+
+func (signerError) Error() string   { return "the crypto.Signer failed" }
+func (e signerError) Unwrap() error { return e.cause }
 
 // verify holds a token of another's making against the key that is published.
 func verify(k *signingKey, token string) error {

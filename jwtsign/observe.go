@@ -72,8 +72,12 @@ func (s *Signer) log(ctx context.Context, e Event) {
 		return
 	}
 	now := time.Now().UnixNano()
-	next := s.warned.Load()
-	if ctx.Err() != nil || now < next || !s.warned.CompareAndSwap(next, now+int64(time.Second)) {
+	warned := &s.warned[0]
+	if e.Reloaded {
+		warned = &s.warned[1] // who sends bad claims must not hide it
+	}
+	next := warned.Load()
+	if ctx.Err() != nil || now < next || !warned.CompareAndSwap(next, now+int64(time.Second)) {
 		return // the caller has left, or a line was written this second
 	}
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "signing failed", slog.String("reason", string(e.Reason)),

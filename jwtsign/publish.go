@@ -14,11 +14,18 @@ import (
 	"time"
 )
 
-// swap puts the new keys in the place of the old ones, or tells why not.
-func (s *Signer) swap(r *ring, err error, start time.Time) error {
+// swap puts the new keys in the place of the old ones, or tells why not. What was
+// read earlier than the keys that are in place comes too late.
+func (s *Signer) swap(r *ring, err error, turn uint64, start time.Time) error {
 	e := Event{Reloaded: true, Err: err}
 	if err == nil {
-		s.ring.Store(r)
+		s.mu.Lock()
+		if turn > s.turn {
+			s.turn = turn
+			s.ring.Store(r)
+		}
+		s.mu.Unlock()
+		r = s.ring.Load()
 		if k := r.signing(s.now()); k != nil {
 			e.KeyID = k.id
 		}

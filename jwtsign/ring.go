@@ -17,9 +17,10 @@ type ring struct {
 }
 
 // stamp tells one version of a file from another.
-type stamp struct {
-	modified time.Time
-	size     int64
+type stamp struct{ info os.FileInfo }
+
+func (s stamp) same(as stamp) bool {
+	return s.info != nil && os.SameFile(s.info, as.info) && s.info.Size() == as.info.Size() && s.info.ModTime().Equal(as.info.ModTime())
 }
 
 const (
@@ -29,7 +30,7 @@ const (
 	skew    = time.Minute     // how far a validator's clock may be behind
 )
 
-func newRing(keys []Key) (*ring, []error) {
+func newRing(keys []Key, calls int) (*ring, []error) {
 	var errs []error
 	r := &ring{}
 	bad := func(i int, format string, args ...any) {
@@ -52,6 +53,7 @@ func newRing(keys []Key) (*ring, []error) {
 				bad(i, "SignFrom: another key begins to sign at the same time")
 			}
 		}
+		key.calls = make(chan struct{}, calls)
 		r.keys = append(r.keys, key)
 	}
 	return r, errs
@@ -102,6 +104,7 @@ type file struct {
 	name    string
 	decrypt func([]byte) ([]byte, error)
 	next    atomic.Int64 // UnixNano
+	looking atomic.Bool  // one look behind the callers at a time
 }
 
 func (s *Signer) setKeys(cfg Config) []error {
@@ -122,7 +125,7 @@ func (s *Signer) setKeys(cfg Config) []error {
 		}
 	} else {
 		var ringErrs []error
-		r, ringErrs = newRing(cfg.Keys)
+		r, ringErrs = newRing(cfg.Keys, s.maxCalls)
 		for _, err := range ringErrs {
 			errs = append(errs, fmt.Errorf("jwtsign: Keys%w", err))
 		}
@@ -140,7 +143,7 @@ func (f *file) read() (*ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stamp.size > maxFile {
+	if stamp.info.Size() > maxFile {
 		return nil, errors.New("larger than 1 MiB")
 	}
 	text, err := os.ReadFile(f.name)
@@ -148,7 +151,7 @@ func (f *file) read() (*ring, error) {
 		return nil, fileError(err)
 	}
 	if f.decrypt != nil {
-		if text, err = f.decrypt(text); err != nil {
+		if text, err = f.plain(text); err != nil {
 			return nil, errors.New("it cannot be decrypted") // the cause may show what was
 		}
 	}
@@ -167,12 +170,23 @@ func (f *file) read() (*ring, error) {
 			}
 		}
 	}
-	r, errs := newRing(keys)
+	r, errs := newRing(keys, 1)
 	for i := range errs {
 		errs[i] = fmt.Errorf("keys%w", errs[i])
 	}
 	r.stamp = stamp
 	return r, errors.Join(errs...)
+}
+
+// plain calls the hook. Half a file may well make it panic, and nobody is there to
+// recover behind a look.
+func (f *file) plain(text []byte) (out []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("Decrypt panicked")
+		}
+	}()
+	return f.decrypt(text)
 }
 
 func moment(members *jose.Object, name string) (time.Time, error) {
@@ -191,7 +205,7 @@ func (f *file) look() (stamp, error) {
 	if !info.Mode().IsRegular() {
 		return stamp{}, errors.New("no regular file")
 	}
-	return stamp{info.ModTime(), info.Size()}, nil
+	return stamp{info}, nil
 }
 
 // fileError leaves out the path, which need not be told to whom an error is told.
@@ -209,28 +223,36 @@ func (s *Signer) keys() *ring {
 	if s.file.name != "" {
 		next := s.file.next.Load()
 		if now := time.Now(); now.UnixNano() >= next && s.file.next.CompareAndSwap(next, now.Add(look).UnixNano()) {
-			go func() {
-				if stamp, err := s.file.look(); err != nil || stamp != s.ring.Load().stamp {
-					_ = s.Reload() // it was reported
-				}
-			}()
+			go s.lookAgain()
 		}
 	}
 	return s.ring.Load()
 }
 
+func (s *Signer) lookAgain() {
+	if !s.file.looking.CompareAndSwap(false, true) {
+		return // the last one hangs: in Decrypt, or on a disk
+	}
+	defer s.file.looking.Store(false)
+	if stamp, err := s.file.look(); err != nil || !stamp.same(s.ring.Load().stamp) {
+		_ = s.Reload() // it was reported
+	}
+}
+
 // Reload reads File again, at once. If it fails, or if none of the keys there signs
-// now, the old keys stay.
+// now, the old keys stay. A key that is left out is no longer published: who retires
+// one leaves it there, with retire_at, until its last token has expired.
 func (s *Signer) Reload() error {
 	start := time.Now()
 	if s.file.name == "" {
 		return errors.New("jwtsign: Reload: no File")
 	}
+	turn := s.turns.Add(1)
 	r, err := s.file.read()
 	if err == nil && r.signing(s.now()) == nil {
 		err = errors.New("none of the keys signs at this time")
 	}
-	return s.swap(r, err, start)
+	return s.swap(r, err, turn, start)
 }
 
 // Replace is Reload for Config.Keys.
@@ -239,7 +261,8 @@ func (s *Signer) Replace(keys []Key) error {
 	if s.file.name != "" {
 		return errors.New("jwtsign: Replace: keys come from File")
 	}
-	r, errs := newRing(keys)
+	turn := s.turns.Add(1)
+	r, errs := newRing(keys, s.maxCalls)
 	for i := range errs {
 		errs[i] = fmt.Errorf("Keys%w", errs[i])
 	}
@@ -247,5 +270,5 @@ func (s *Signer) Replace(keys []Key) error {
 	if err == nil && r.signing(s.now()) == nil {
 		err = errors.New("none of the keys signs at this time")
 	}
-	return s.swap(r, err, start)
+	return s.swap(r, err, turn, start)
 }

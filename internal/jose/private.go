@@ -14,7 +14,7 @@ import (
 
 // PrivateJWK is a signing key with what its document says of it.
 type PrivateJWK struct {
-	Key     any    // a crypto.Signer, or a *Secret
+	Key     any    `json:"-"` // a crypto.Signer, or a *Secret
 	Alg     Alg    // 0: the document names none
 	KeyID   string // empty: it names none
 	Members *Object
@@ -25,7 +25,7 @@ func (PrivateJWK) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("private k
 
 var privateLimits = func() Limits {
 	lim := keyLimits
-	lim.Reserved = Reserve("kty", "crv", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi", "oth", "k", "use", "key_ops", "alg", "kid")
+	lim.Reserved = Reserve("kty", "crv", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi", "oth", "k", "use", "key_ops", "alg", "kid", "publish_from", "sign_from", "retire_at")
 	return lim
 }()
 
@@ -95,6 +95,10 @@ func rsaPrivate(o *Object, public *rsa.PublicKey, d []byte) (*rsa.PrivateKey, er
 			return nil, err
 		}
 		key.Primes = append(key.Primes, new(big.Int).SetBytes(prime))
+	}
+	// Before anything else: what is computed with the primes takes the longer, the larger they are.
+	if new(big.Int).Mul(key.Primes[0], key.Primes[1]).Cmp(key.N) != 0 || key.D.Cmp(key.N) >= 0 {
+		return nil, errHalves
 	}
 	key.Precompute() // dp, dq and qi are made anew: a wrong one would leak the key by a faulty signature
 	if err := key.Validate(); err != nil {
@@ -182,5 +186,8 @@ func ParsePrivateJWKSet(text string, maxKeys int) ([]*PrivateJWK, error) {
 		keys = append(keys, key)
 		return nil
 	})
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
