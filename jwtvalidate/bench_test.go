@@ -21,6 +21,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 	"github.com/gatehouse-auth/gatehouse/internal/testidp"
+	"github.com/gatehouse-auth/gatehouse/jwkcache"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
 )
 
@@ -31,6 +32,7 @@ type candidate struct {
 	key    any
 	source jwtvalidate.KeySource
 	token  string
+	minted int
 	bare   func() bool
 }
 
@@ -83,9 +85,10 @@ func (c *candidate) mint(b *testing.B) (input, signature []byte) {
 	b.Helper()
 	now := time.Now().Unix()
 	payload := fmt.Sprintf(`{"iss":%q,"aud":[%q],"sub":"auth0|5f7c8ec7c33c6c004bbafe82","iat":%d,"nbf":%d,"exp":%d,`+
-		`"jti":"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0","azp":"i1dXlGrQ9MBlWbmXw82jGLetLzw9O2cO",`+
+		`"jti":"0f1e2d3c-4b5a-6978-8796-a5b4c3d2%04d","azp":"i1dXlGrQ9MBlWbmXw82jGLetLzw9O2cO",`+
 		`"scope":"openid profile read:orders write:orders","roles":["user","operator"],`+
-		`"realm_access":{"roles":["offline_access","user"]}}`, benchIssuer, benchAudience, now, now, now+36000)
+		`"realm_access":{"roles":["offline_access","user"]}}`, benchIssuer, benchAudience, now, now, now+36000, c.minted)
+	c.minted++
 	header, err := jose.Protected(c.alg, "JWT", "k1")
 	require.NoError(b, err)
 	c.token, err = jose.Sign(c.alg, c.key, header, []byte(payload))
@@ -96,11 +99,12 @@ func (c *candidate) mint(b *testing.B) (input, signature []byte) {
 	return []byte(c.token[:dot]), signature
 }
 
-func (c *candidate) handler(b *testing.B) http.Handler {
+func (c *candidate) handler(b *testing.B, cfg jwtvalidate.Config) http.Handler {
 	b.Helper()
-	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{{
+	cfg.Issuers = []jwtvalidate.Issuer{{
 		URL: benchIssuer, Algorithms: []string{c.alg.String()}, Keys: c.source, Audiences: []string{benchAudience},
-	}}})
+	}}
+	v, err := jwtvalidate.New(cfg)
 	require.NoError(b, err)
 	return v.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 }
@@ -137,12 +141,28 @@ func BenchmarkFirstSight(b *testing.B) {
 		b.Run(alg.String(), func(b *testing.B) {
 			c := newCandidate(b, alg)
 			require.True(b, c.bare())
-			h := c.handler(b)
+			h := c.handler(b, jwtvalidate.Config{CacheEntries: 8}) // full at once: each token is stored, and gone before its turn
 			refuses(b, h, c.token)
-			r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
-			require.NoError(b, err)
-			r.Header.Set("Authorization", "Bearer "+c.token)
+			var requests []*http.Request
+			for range 64 {
+				c.mint(b)
+				r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+				require.NoError(b, err)
+				r.Header.Set("Authorization", "Bearer "+c.token)
+				requests = append(requests, r)
+			}
 			w := &recorder{header: make(http.Header)}
+			for _, r := range requests[:8] {
+				h.ServeHTTP(w, r)
+			}
+			requests = requests[8:]
+			next := 0
+			serveNext := func() {
+				h.ServeHTTP(w, requests[next])
+				if next++; next == len(requests) {
+					next = 0
+				}
+			}
 			var bare, whole time.Duration
 			const batch = 50
 			n := 0
@@ -153,7 +173,7 @@ func BenchmarkFirstSight(b *testing.B) {
 				}
 				middle := time.Now()
 				for range batch {
-					h.ServeHTTP(w, r)
+					serveNext()
 				}
 				bare += middle.Sub(start)
 				whole += time.Since(middle)
@@ -164,9 +184,69 @@ func BenchmarkFirstSight(b *testing.B) {
 			b.ReportMetric(float64(bare.Nanoseconds())/float64(n), "ns/bare")
 			b.ReportMetric(float64(whole.Nanoseconds())/float64(n), "ns/request")
 			b.ReportMetric(float64(whole)/float64(bare), "x/bare")
-			b.ReportMetric(testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }), "allocs/request")
+			b.ReportMetric(testing.AllocsPerRun(100, serveNext), "allocs/request")
 		})
 	}
+}
+
+// BenchmarkSeenBefore is the whole middleware on a token that it has verified
+// before: as it is, on all cores, and with what else may be asked.
+func BenchmarkSeenBefore(b *testing.B) {
+	c := newCandidate(b, jose.RS256)
+	set, err := jose.MarshalJWK(c.key.(crypto.Signer).Public(), "k1", jose.RS256)
+	require.NoError(b, err)
+	cache, err := jwkcache.New(jwkcache.Config{Set: []byte(`{"keys":[` + string(set) + `]}`)})
+	require.NoError(b, err)
+	static := c.source
+	for _, row := range []struct {
+		name string
+		keys jwtvalidate.KeySource
+		cfg  jwtvalidate.Config
+	}{
+		{"plain", static, jwtvalidate.Config{}},
+		{"jwkcache", cache, jwtvalidate.Config{}},
+		{"revocation", static, jwtvalidate.Config{Revocation: revokes(false)}},
+		{"rule", static, jwtvalidate.Config{Rules: []jwtvalidate.Rule{jwtvalidate.AllScopes("write:orders")}}},
+		{"forward", static, jwtvalidate.Config{Forward: []jwtvalidate.ForwardClaim{{Claim: []string{"sub"}, Header: "X-User"}}}},
+		{"cookie", static, jwtvalidate.Config{Sources: []jwtvalidate.TokenSource{{Cookie: "session"}}}},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			c.source = row.keys
+			h := c.handler(b, row.cfg)
+			if row.name != "cookie" {
+				serve(b, h, "Bearer "+c.token, http.StatusNoContent)
+				return
+			}
+			r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+			require.NoError(b, err)
+			r.Header.Set("Cookie", "session="+c.token)
+			w := &recorder{header: make(http.Header)}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				h.ServeHTTP(w, r)
+			}
+			require.Equal(b, http.StatusNoContent, w.status)
+		})
+	}
+	b.Run("all cores", func(b *testing.B) {
+		c.source = static
+		h := c.handler(b, jwtvalidate.Config{})
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			r.Header.Set("Authorization", "Bearer "+c.token)
+			w := &recorder{header: make(http.Header)}
+			for pb.Next() {
+				clear(w.header)
+				h.ServeHTTP(w, r)
+			}
+		})
+	})
 }
 
 // refuses proves that what is timed does check.
@@ -188,7 +268,7 @@ func refuses(b *testing.B, h http.Handler, token string) {
 // BenchmarkRefusals is what hostile and foreign requests cost.
 func BenchmarkRefusals(b *testing.B) {
 	c := newCandidate(b, jose.RS256)
-	h := c.handler(b)
+	h := c.handler(b, jwtvalidate.Config{})
 	segments := strings.Split(c.token, ".")
 	segment := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	with := func(payload string) string { return segments[0] + "." + segment(payload) + "." + segments[2] }

@@ -58,7 +58,7 @@ func (p ClaimPath) rule(name string, want []string, needsWant bool, test func(v 
 
 // value walks objects only: an index into an array is no path.
 func (p ClaimPath) value(c *Claims) (any, bool) {
-	v, ok := c.Get(p.path[0])
+	v, ok := c.object.Get(p.path[0])
 	for _, name := range p.path[1:] {
 		object, isObject := v.(map[string]any)
 		if !isObject {
@@ -234,7 +234,7 @@ func (p ClaimPath) Absent() Rule {
 	rule := p.rule("Absent", nil, false, func(any) verdict { return verdict{} })
 	if rule.err == nil {
 		rule.test = func(c *Claims, _ *http.Request, _ clock) verdict {
-			v, ok := c.Get(p.path[0])
+			v, ok := c.object.Get(p.path[0])
 			for i := 1; ok && i < len(p.path); i++ {
 				object, isObject := v.(map[string]any)
 				if !isObject {
@@ -254,7 +254,7 @@ func (p ClaimPath) Matches(match func(value any) bool) Rule {
 	if match == nil {
 		return invalid(p.String()+".Matches", "no function")
 	}
-	return p.rule("Matches", nil, false, func(v any) verdict { return is(match(v)) })
+	return p.rule("Matches", nil, false, func(v any) verdict { return is(match(clone(v))) })
 }
 
 // PathValue passes if the claim equals the wildcard of that name in the pattern

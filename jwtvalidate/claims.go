@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,8 +47,8 @@ func (c *Claims) Subject() string { return c.subject }
 // ID is jti, empty if absent.
 func (c *Claims) ID() string { return c.id }
 
-// Audience is aud as a list, nil if absent. It is shared: read-only.
-func (c *Claims) Audience() []string { return c.audience }
+// Audience is aud as a list, nil if absent.
+func (c *Claims) Audience() []string { return slices.Clone(c.audience) }
 
 // Expiry is exp; the zero time if absent, as only NewClaims allows.
 func (c *Claims) Expiry() time.Time { return c.expiry }
@@ -59,9 +60,31 @@ func (c *Claims) NotBefore() time.Time { return c.notBefore }
 func (c *Claims) IssuedAt() time.Time { return c.issued }
 
 // Get is any claim by its exact name: string, bool, json.Number with the exact
-// text (exp, nbf and iat too), nil, []any or map[string]any. The value is shared:
-// read-only. False if the token has no such claim.
-func (c *Claims) Get(name string) (any, bool) { return c.object.Get(name) }
+// text (exp, nbf and iat too), nil, []any or map[string]any, which are the caller's
+// own. False if the token has no such claim.
+func (c *Claims) Get(name string) (any, bool) {
+	v, ok := c.object.Get(name)
+	return clone(v), ok
+}
+
+// clone copies what can be written to: claims outlive a request.
+func clone(v any) any {
+	switch v := v.(type) {
+	case []any:
+		own := make([]any, len(v))
+		for i, e := range v {
+			own[i] = clone(e)
+		}
+		return own
+	case map[string]any:
+		own := make(map[string]any, len(v))
+		for name, e := range v {
+			own[name] = clone(e)
+		}
+		return own
+	}
+	return v
+}
 
 // KeyThumbprint is the RFC 7638 thumbprint, SHA-256 in base64url, of the key that
 // has signed the token; empty for a Secret, and for claims by NewClaims. It is

@@ -11,7 +11,7 @@ func AuthorizationDetails(typ string, match func(detail map[string]any) bool) Ru
 			detail, _ := e.(map[string]any)
 			has, isText := detail["type"].(string)
 			ok = ok && isText
-			if has == typ && (match == nil || match(detail)) {
+			if has == typ && (match == nil || match(clone(detail).(map[string]any))) {
 				found = yes
 			}
 		}

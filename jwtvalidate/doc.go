@@ -31,6 +31,13 @@
 // to the handlers behind in headers that no client can set; Config.Onward and
 // OnwardToken say which token they see.
 //
+// # What is remembered
+//
+// That a token's signature was made by a key, and the claims (Config.CacheEntries).
+// The next request with the same token asks the clock, the issuer's source for that
+// key, the request's client certificate, Revocation and the rules as if it were the
+// first, and so is refused as soon as any of them says so. No refusal is remembered.
+//
 // # What a token may do
 //
 // Rules are values: about scopes, about any claim by its path, about the time and

@@ -14,6 +14,7 @@ type Event struct {
 	Kind     string        // accepted, anonymous (Optional), refused, or unavailable: could not tell
 	Reason   Reason        // empty when accepted
 	Issuer   string        // URL of the policy that was chosen; empty if none was
+	Cached   bool          // the signature was known to be good from an earlier request
 	Duration time.Duration // of the whole decision
 	Rule     string        // name of the rule that refused; empty: none did
 	Claims   *Claims       // who it was, also if refused; nil unless the signature was good or WithClaims vouched
@@ -32,7 +33,7 @@ func (v *Validator) report(ctx context.Context, d *decision, optional bool) {
 	if v.observe == nil && v.logger == nil {
 		return
 	}
-	e := Event{Kind: kindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Claims: d.claims, Err: d.err}
+	e := Event{Kind: kindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Cached: d.cached, Claims: d.claims, Err: d.err}
 	if d.policy != nil {
 		e.Issuer = d.policy.url
 	}

@@ -42,7 +42,7 @@ func (v *Validator) recheck(ctx context.Context, c *Claims) error {
 	if !v.knows(c) {
 		return ErrUnknownIssuer
 	}
-	if err := v.checkTime(p, c); err != nil {
+	if err := v.checkTime(p, c, v.now()); err != nil {
 		return err
 	}
 	keys, err := c.signer.keys(ctx)

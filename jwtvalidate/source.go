@@ -38,9 +38,10 @@ type TokenSource struct {
 
 // credential is a token as a request brought it.
 type credential struct {
-	token   string
-	ambient bool // a cookie: whose page has sent it is not known
-	dpop    bool // under the scheme DPoP
+	token     string
+	unchecked bool // of a header: whether it is token68 is asked only if it is no JWS
+	ambient   bool // a cookie: whose page has sent it is not known
+	dpop      bool // under the scheme DPoP
 }
 
 // sources are the places of a Validator, checked.
@@ -247,12 +248,11 @@ func (s *headerSource) find(h http.Header) (credential, error) {
 	}
 	line := lines[0]
 	if scheme := s.schemeOf(line); scheme != "" {
-		token, err := checked(strings.TrimLeft(line[len(scheme):], " ")) // RFC 9110 section 11.4: 1*SP
-		return credential{token: token, dpop: strings.EqualFold(scheme, dpop)}, err
+		token := strings.TrimLeft(line[len(scheme):], " ") // RFC 9110 section 11.4: 1*SP
+		return credential{token: token, unchecked: true, dpop: strings.EqualFold(scheme, dpop)}, nil
 	}
 	if s.alone && line != "" && (s.name != authorization || !strings.Contains(line, " ")) {
-		token, err := checked(line)
-		return credential{token: token}, err
+		return credential{token: line, unchecked: true}, nil
 	}
 	for other := line; ; {
 		_, rest, more := strings.Cut(other, ",")

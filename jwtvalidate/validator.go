@@ -2,10 +2,12 @@ package jwtvalidate
 
 import (
 	"context"
+	"crypto"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +21,8 @@ type Validator struct {
 	algs       [jose.AlgCount]bool
 	optional   bool
 	leeway     time.Duration
-	rule       Rule // zero: none
+	rule       Rule    // zero: none
+	memory     *memory // nil: none
 	sources    *sources
 	origins    *http.CrossOriginProtection // nil: any page may send a cookie
 	forwards   []forward
@@ -206,6 +209,7 @@ type decision struct {
 	start  time.Time
 	policy *policy
 	claims *Claims // as soon as the signature is good
+	cached bool    // which was known before
 	err    error
 }
 
@@ -254,62 +258,117 @@ func (v *Validator) decide(ctx context.Context, d *decision, r *http.Request, c 
 // parsed pools the buffers in which tokens are taken apart.
 var parsed = sync.Pool{New: func() any { return new(jose.Compact) }}
 
-// check is the way of a token: read strictly, choose the issuer's policy, bind
-// the algorithm, verify once, then hold the claims against clock and policy.
-// Nothing is fetched before iss, alg and typ are known to be ours.
+// check holds a good token against what changes: the clock, the request, and what
+// was revoked.
 func (v *Validator) check(ctx context.Context, d *decision, r *http.Request, c credential) error {
+	if err := v.authenticate(ctx, d, c); err != nil {
+		return err
+	}
+	if d.cached {
+		if err := v.checkTime(d.policy, d.claims, v.now()); err != nil {
+			return err
+		}
+	}
+	if err := v.checkConfirmation(r, c, d.claims); err != nil {
+		return err
+	}
+	return v.checkRevoked(ctx, d.claims)
+}
+
+// authenticate finds out whose token it is: by what is remembered of it, else anew.
+func (v *Validator) authenticate(ctx context.Context, d *decision, c credential) error {
+	token := c.token
+	var hash uint64
+	if v.memory != nil && len(token) <= maxLength {
+		hash = v.memory.hash(token)
+		if hit, err := v.see(ctx, d, token, hash); hit {
+			return err
+		}
+	}
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
+	object, by, err := v.read(d, t, c)
+	if err != nil {
+		return err
+	}
+	keys, err := by.keys(ctx)
+	if err != nil {
+		return err
+	}
+	if v.memory == nil || len(token) > maxLength {
+		return v.verify(d, t, object, by, keys)
+	}
+	// Of many requests with one new token, one verifies it. The others wait for that,
+	// and not for anything that has to be fetched.
+	seeing := &v.memory.seeing[hash%uint64(len(v.memory.seeing))]
+	seeing.Lock()
+	defer seeing.Unlock()
+	if e := v.memory.find(token, hash); e != nil && slices.ContainsFunc(keys, e.claims.signer.isBy) {
+		d.claims, d.cached = e.claims, true
+		return nil
+	}
+	if err := v.verify(d, t, object, by, keys); err != nil {
+		return err
+	}
+	v.memory.store(token, hash, d.claims)
+	return nil
+}
+
+// read is the way of a token to its policy: read strictly, choose the issuer's
+// policy, bind algorithm and type. Nothing is fetched before these are known to be
+// ours.
+func (v *Validator) read(d *decision, t *jose.Compact, c credential) (*jose.Object, signer, error) {
 	if err := t.Parse(c.token); err != nil {
-		return ErrMalformed
+		if c.unchecked && len(c.token) <= jose.MaxToken && !isToken68(c.token) {
+			return nil, signer{}, ErrInvalidRequest
+		}
+		return nil, signer{}, ErrMalformed
 	}
 	alg, known := jose.ParseAlg(t.Header.Alg)
 	if !known || !v.algs[alg] {
-		return ErrAlgorithm
+		return nil, signer{}, ErrAlgorithm
 	}
 	// The one parse of the payload. Until the signature has been verified,
 	// only iss is taken from it, and only to choose the policy. The claims come
 	// from this same parse, so the verified iss is the one that was chosen by.
 	object, err := t.ParsePayload(jose.ClaimLimits)
 	if err != nil {
-		return ErrMalformed
+		return nil, signer{}, ErrMalformed
 	}
 	iss, _ := object.Text("iss")
 	p := v.policies[iss]
 	if p == nil {
-		return ErrUnknownIssuer
+		return nil, signer{}, ErrUnknownIssuer
 	}
 	d.policy = p
 	if !p.algs[alg] {
-		return ErrAlgorithm
+		return nil, signer{}, ErrAlgorithm
 	}
 	if !p.allowsType(&t.Header) {
-		return ErrType
+		return nil, signer{}, ErrType
 	}
-	signer := signer{policy: p, alg: alg, keyID: p.keyIDOf(&t.Header)}
-	if signer.key, err = signer.verify(ctx, t); err != nil {
+	return object, signer{policy: p, alg: alg, keyID: p.keyIDOf(&t.Header)}, nil
+}
+
+// verify checks the signature, once, and then holds the claims against the policy.
+func (v *Validator) verify(d *decision, t *jose.Compact, object *jose.Object, by signer, keys []crypto.PublicKey) error {
+	var err error
+	if by.key, err = by.verify(keys, t); err != nil {
 		return err
 	}
-	claims, err := newClaims(object, p.url, signer)
+	claims, err := newClaims(object, by.policy.url, by)
 	if err != nil {
 		return err
 	}
 	d.claims = claims
-	if err := v.checkTime(p, claims); err != nil {
+	if err := v.checkTime(by.policy, claims, v.now()); err != nil {
 		return err
 	}
-	if err := p.checkClaims(claims); err != nil {
-		return err
-	}
-	if err := v.checkConfirmation(r, c, claims); err != nil {
-		return err
-	}
-	return v.checkRevoked(ctx, claims)
+	return by.policy.checkClaims(claims)
 }
 
 // checkTime holds exp, nbf and iat against the clock (RFC 7519 section 4.1).
-func (v *Validator) checkTime(p *policy, c *Claims) error {
-	now := v.now()
+func (v *Validator) checkTime(p *policy, c *Claims, now time.Time) error {
 	if c.expiry.IsZero() {
 		return ErrMissingClaim
 	}

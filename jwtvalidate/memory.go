@@ -1,0 +1,151 @@
+package jwtvalidate
+
+import (
+	"context"
+	"hash/maphash"
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// memory remembers that a token's signature was made by a key for a policy, and the
+// claims that were parsed then: what cannot change while the token and the key live.
+// Everything else is asked every time. It holds no refusal.
+//
+// It is a table of small buckets, found by a seeded hash; a hash alone decides
+// nothing, the whole token is compared. Lookups take no lock.
+type memory struct {
+	seed    maphash.Seed
+	buckets []bucket
+	storing [64]sync.Mutex  // by bucket
+	seeing  [256]sync.Mutex // by hash: tokens that are verified at this moment
+}
+
+// A bucket has places for regulars and a few for newcomers. A newcomer displaces a
+// newcomer; only one that was asked for again becomes a regular. So a burst of
+// tokens that are seen once leaves the regulars alone.
+type bucket [ways]atomic.Pointer[remembered]
+
+const (
+	ways      = 8
+	regulars  = 6
+	maxUsed   = 3
+	entries   = 10_000
+	maxLength = 4 << 10 // longer tokens are verified each time
+
+	maxEntries = 1 << 24
+)
+
+type remembered struct {
+	hash   uint64
+	token  string
+	claims *Claims
+	used   atomic.Uint32 // how often it was asked for, up to maxUsed
+}
+
+// newMemory has room for so many tokens; nil for none.
+func newMemory(size int) *memory {
+	if size < 0 || size > maxEntries {
+		return nil
+	}
+	if size == 0 {
+		size = entries
+	}
+	return &memory{seed: maphash.MakeSeed(), buckets: make([]bucket, (size+ways-1)/ways)}
+}
+
+func (m *memory) hash(token string) uint64 { return maphash.String(m.seed, token) }
+
+func (m *memory) bucket(hash uint64) (*bucket, *sync.Mutex) {
+	i, _ := bits.Mul64(hash, uint64(len(m.buckets)))
+	return &m.buckets[i], &m.storing[i%uint64(len(m.storing))]
+}
+
+// find returns what is remembered of a token; nil if nothing is.
+func (m *memory) find(token string, hash uint64) *remembered {
+	b, _ := m.bucket(hash)
+	for i := range b {
+		if e := b[i].Load(); e != nil && e.hash == hash && e.token == token {
+			if e.used.Load() < maxUsed {
+				e.used.Add(1)
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// forget takes an entry out, unless something else stands in its place by now.
+func (m *memory) forget(e *remembered) {
+	b, _ := m.bucket(e.hash)
+	for i := range b {
+		if b[i].CompareAndSwap(e, nil) {
+			return
+		}
+	}
+}
+
+// store remembers a token. What expired before it was issued makes room first: that
+// costs no clock.
+func (m *memory) store(token string, hash uint64, claims *Claims) {
+	e := &remembered{hash: hash, token: strings.Clone(token), claims: claims}
+	b, mu := m.bucket(hash)
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range b {
+		if old := b[i].Load(); old == nil || old.claims.expiry.Before(claims.issued) || old.hash == hash && old.token == token {
+			b[i].Store(e)
+			return
+		}
+	}
+	place := regulars
+	for i := regulars; i < ways; i++ {
+		if b[i].Load().used.Load() == 0 {
+			place = i
+		}
+	}
+	if newcomer := b[place].Load(); newcomer.used.Load() > 0 {
+		b.promote(newcomer)
+	}
+	b[place].Store(e)
+}
+
+// promote gives a newcomer that was asked for again the place of the regular that
+// is asked for least, and ages the others.
+func (b *bucket) promote(newcomer *remembered) {
+	least := 0
+	for i := range regulars {
+		if b[i].Load().used.Load() < b[least].Load().used.Load() {
+			least = i
+		}
+	}
+	for i := range regulars {
+		if used := &b[i].Load().used; used.Load() > 0 {
+			used.Add(^uint32(0))
+		}
+	}
+	b[least].Store(newcomer)
+}
+
+// see looks a token up. On a hit the issuer's own source is asked for the key as if
+// the token were new; without that key the token is forgotten, and is new.
+func (v *Validator) see(ctx context.Context, d *decision, token string, hash uint64) (hit bool, err error) {
+	e := v.memory.find(token, hash)
+	if e == nil {
+		return false, nil
+	}
+	by := &e.claims.signer
+	keys, err := by.keys(ctx)
+	if err != nil {
+		d.policy = by.policy
+		return true, err
+	}
+	if !slices.ContainsFunc(keys, by.isBy) {
+		v.memory.forget(e)
+		return false, nil
+	}
+	d.policy, d.claims, d.cached = by.policy, e.claims, true
+	return true, nil
+}
