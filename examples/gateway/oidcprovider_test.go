@@ -29,7 +29,7 @@ type provider struct {
 
 // startProvider starts the server on loopback; it ends with the test. Where node
 // or the npm packages are absent, the test is skipped, except under GATEHOUSE_CI.
-func startProvider(t *testing.T) provider {
+func startProvider(t *testing.T, env ...string) provider {
 	t.Helper()
 	const dir = "testdata/oidc-provider"
 	node, err := exec.LookPath("node")
@@ -43,7 +43,8 @@ func startProvider(t *testing.T) provider {
 		t.Skipf("no real OpenID server here (want node, and npm ci in %s): %v", dir, err)
 	}
 	server := exec.CommandContext(t.Context(), node, "server.mjs")
-	server.Dir = dir
+	server.Dir, server.Stderr = dir, t.Output()
+	server.Env = append(os.Environ(), env...)
 	stdin, err := server.StdinPipe() // its end ends the server
 	require.NoError(t, err)
 	stdout, err := server.StdoutPipe()

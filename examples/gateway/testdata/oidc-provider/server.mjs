@@ -4,9 +4,18 @@
 // SIGTERM or SIGINT, and after five minutes whatever happens. A caller therefore holds a pipe on its stdin.
 //
 //   {"issuer":"http://127.0.0.1:PORT","audience":"https://api.example.com","client_secret":"…"}
+//
+// A test may bring, in its environment:
+//
+//   OP_CLIENTS  further clients: an array of their metadata (RFC 7591), with access_token_ttl in seconds
+//   OP_TLS      {"key":"…","cert":"…"} in PEM: the token endpoint is at a second port too, which asks for a certificate
+//               and has a name of its own in the metadata (RFC 8705 section 5); cert is the clients' authority as well
+//
+// GET /token-requests tells how many there were.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTLSServer } from 'node:https';
 import process from 'node:process';
 
 import Provider, { errors } from 'oidc-provider';
@@ -46,24 +55,56 @@ const keys = Object.entries(ALGORITHMS).map(([alg, [type, options]]) => ({
   kid: `key-${alg.toLowerCase()}`,
 }));
 
-// The issuer's URL holds the port, so the socket comes first and the provider second.
-const server = createServer();
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+const COMMON = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: SCOPES.join(' ') };
+const clients = [
+  ...Object.keys(algOf).map((id) => ({
+    client_id: id,
+    client_secret: secret,
+    token_endpoint_auth_method: 'client_secret_basic',
+    ...COMMON,
+  })),
+  ...JSON.parse(process.env.OP_CLIENTS ?? '[]').map((metadata) => ({ ...COMMON, ...metadata })),
+];
+
+const tls = process.env.OP_TLS && JSON.parse(process.env.OP_TLS);
+const certificateOf = (ctx) => ctx.socket.getPeerX509Certificate?.();
+const mutualTLS = {
+  enabled: true,
+  certificateBoundAccessTokens: true,
+  selfSignedTlsClientAuth: true,
+  tlsClientAuth: true,
+  getCertificate: certificateOf,
+  certificateAuthorized: (ctx) => ctx.socket.authorized === true,
+  certificateSubjectMatches: (ctx, property, expected) =>
+    property === 'tls_client_auth_san_dns' && certificateOf(ctx).subjectAltName === `DNS:${expected}`,
+};
+
+const listen = (server) => new Promise((resolve) => {
+  server.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`));
+});
+
+// The issuer's URL holds the port, so the sockets come first and the provider second.
+const servers = [createServer()];
+if (tls) {
+  servers.push(createTLSServer({ ...tls, ca: tls.cert, requestCert: true, rejectUnauthorized: false }));
+}
+Promise.all(servers.map(listen)).then(([host, hostTLS]) => {
+  const issuer = `http://${host}`;
   const provider = new Provider(issuer, {
     jwks: { keys },
     scopes: SCOPES,
-    clients: Object.keys(algOf).map((id) => ({
-      client_id: id,
-      client_secret: secret,
-      token_endpoint_auth_method: 'client_secret_basic',
-      grant_types: ['client_credentials'],
-      response_types: [],
-      redirect_uris: [],
-      scope: SCOPES.join(' '),
-    })),
-    ttl: { ClientCredentials: 600 },
+    clients,
+    extraClientMetadata: { properties: ['access_token_ttl'] },
+    ttl: { ClientCredentials: (_ctx, _token, client) => client.access_token_ttl ?? 600 },
+    ...(tls && {
+      clientAuthMethods: [
+        'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt',
+        'tls_client_auth', 'self_signed_tls_client_auth',
+      ],
+      discovery: { mtls_endpoint_aliases: { token_endpoint: `https://${hostTLS}/token` } },
+    }),
     features: {
+      ...(tls && { mTLS: mutualTLS }),
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       resourceIndicators: {
@@ -77,13 +118,26 @@ server.listen(0, '127.0.0.1', () => {
             scope: SCOPES.join(' '),
             audience: resource,
             accessTokenFormat: 'jwt',
-            jwt: { sign: { alg: algOf[client.clientId] } },
+            jwt: { sign: { alg: algOf[client.clientId] ?? 'ES256' } },
           };
         },
       },
     },
   });
   provider.on('server_error', (_ctx, err) => console.error(err));
-  server.on('request', provider.callback());
+  const answer = provider.callback();
+  let tokenRequests = 0;
+  for (const server of servers) {
+    server.on('request', (req, res) => {
+      if (req.url === '/token-requests') {
+        res.end(String(tokenRequests));
+        return;
+      }
+      if (req.url === '/token') {
+        tokenRequests += 1;
+      }
+      answer(req, res);
+    });
+  }
   process.stdout.write(`${JSON.stringify({ issuer, audience: AUDIENCE, client_secret: secret })}\n`);
 });
