@@ -62,7 +62,7 @@ var (
 type Object struct {
 	text    string
 	members []member
-	boxes   []atomic.Pointer[any] // values decoded so far, by index of members
+	boxes   atomic.Pointer[[]atomic.Pointer[any]] // values decoded so far, by index of members; nil: none
 }
 
 type member struct {
@@ -83,7 +83,7 @@ func ParseObject(text string, lim Limits) (*Object, error) {
 }
 
 func newObject(text string, members []member) *Object {
-	return &Object{text: text, members: members, boxes: make([]atomic.Pointer[any], len(members))}
+	return &Object{text: text, members: members}
 }
 
 // JSON is the text that the object was read from.
@@ -186,11 +186,18 @@ func (o *Object) Get(name string) (any, bool) {
 	if i < 0 {
 		return nil, false
 	}
-	if box := o.boxes[i].Load(); box != nil {
+	boxes := o.boxes.Load()
+	if boxes == nil {
+		made := make([]atomic.Pointer[any], len(o.members))
+		if boxes = &made; !o.boxes.CompareAndSwap(nil, boxes) {
+			boxes = o.boxes.Load()
+		}
+	}
+	if box := (*boxes)[i].Load(); box != nil {
 		return *box, true
 	}
 	v := o.members[i].decode()
-	o.boxes[i].Store(&v)
+	(*boxes)[i].Store(&v)
 	return v, true
 }
 
