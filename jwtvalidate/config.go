@@ -60,7 +60,8 @@ type Config struct {
 	// CacheEntries is how many tokens are remembered, of up to 4 KiB each: their
 	// signature is not verified again while the token and its key live. The clock, the
 	// key, Revocation and rules are asked every time. Some 3 KiB of memory for a token
-	// of 1 KiB. Zero: 10 000. Negative: none.
+	// of 1 KiB, which stands there until another takes its place. Zero: 10 000.
+	// Negative: none.
 	CacheEntries int
 
 	// Preflight answers CORS preflight requests, which bring no token: OPTIONS with
