@@ -29,7 +29,8 @@ type Config struct {
 	// section 4), and must name this very issuer. A client assertion is made out to it.
 	Issuer string
 
-	// ClientID is required, except with an assertion, which names the client itself.
+	// ClientID is required, except with an assertion, which names the client itself,
+	// and no Store.
 	ClientID string
 	// AuthMethod is how the client shows who it is: client_secret_basic,
 	// client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or
@@ -87,9 +88,10 @@ type Config struct {
 	MaxTargets int
 
 	// AllowedOrigins are where Transport and Client take the token, as
-	// scheme://host[:port]. Empty: nowhere.
+	// scheme://host[:port]. Empty: nowhere, and each of their requests is an ErrOrigin;
+	// Token needs none.
 	AllowedOrigins []string
-	// InsecureAnyOrigin takes it to whatever https URL a request names.
+	// InsecureAnyOrigin takes it to whatever https URL a request names, and to loopback.
 	InsecureAnyOrigin bool
 	// InsecureHTTP allows plain http for the token endpoint and the origins, beside
 	// loopback: whoever is on the path has the secret and the tokens.
@@ -110,7 +112,8 @@ type Config struct {
 	// Timeout bounds one fetch, discovery and a retry included. Zero: 10 s.
 	Timeout time.Duration
 
-	// Store shares tokens with other processes, where each is paid for. Nil: none.
+	// Store shares tokens with other processes, where each is paid for. Where tokens
+	// are bound to a certificate, all must present the same. Nil: none.
 	Store Store
 	// StoreKey has the AES key, of 16, 24 or 32 bytes, that seals what is stored. New
 	// calls it once. Required with Store.
@@ -168,7 +171,7 @@ func New(cfg Config) (*Source, error) {
 		who.params[name] = slices.Clone(values)
 	}
 	where := &endpoint{
-		fixed: cfg.TokenURL, issuer: cfg.Issuer, mtls: methods[cfg.AuthMethod].certificate,
+		fixed: cfg.TokenURL, issuer: cfg.Issuer, mtls: methods[cfg.AuthMethod].certificate || cfg.ClientCertificate != nil,
 		insecure: cfg.InsecureHTTP, client: metadata, now: cfg.Now,
 	}
 	where.call.Timeout, where.call.Now, where.call.Backoff = cfg.Timeout, cfg.Now, where.backoff
@@ -219,7 +222,7 @@ func (c *check) authentication(cfg Config) {
 		c.bad(true, "Secret: required, or an AuthMethod that needs none")
 		return
 	case !known:
-		c.bad(true, "AuthMethod: unknown")
+		c.bad(true, "AuthMethod: unknown; want one of "+strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
 		return
 	}
 	m := cfg.AuthMethod
@@ -289,6 +292,7 @@ func (c *check) origins(cfg Config) []origin {
 
 func (c *check) store(cfg Config) *sealedStore {
 	c.bad((cfg.Store == nil) != (cfg.StoreKey == nil), "Store, StoreKey: want both or none")
+	c.bad(cfg.Store != nil && cfg.ClientID == "", "ClientID: required with Store, where others would get this client's tokens")
 	if cfg.Store == nil || cfg.StoreKey == nil {
 		return nil
 	}

@@ -22,8 +22,9 @@
 // To the AllowedOrigins, judged by scheme, host and port of the URL, never by a
 // Host header. A request elsewhere is refused; a redirect that leaves the origin
 // of the first request, or comes back from elsewhere, goes on without the token.
-// https only, loopback aside. A request's own Authorization is replaced, so that
-// no user's token is sent on by accident, unless KeepAuthorization is set.
+// https only, loopback aside. A request's own Authorization is replaced, or on
+// such a redirect left out, so that no user's token is sent on by accident, unless
+// KeepAuthorization is set.
 //
 // A 401 that may mean a dead token (RFC 6750 section 3.1) has the token replaced
 // and the request sent once more, if its body can be had again. That is rationed:

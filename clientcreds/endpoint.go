@@ -47,10 +47,15 @@ func (e *endpoint) url(ctx context.Context) (string, error) {
 	if last != nil && e.now().Sub(last.at) < metadataLife {
 		return last.url, nil
 	}
-	u, err := e.call.Do(ctx, e.discover)
-	if err != nil && last != nil {
+	if last != nil {
+		short, cancel := context.WithTimeout(ctx, e.call.Timeout/4) // the rest is for the token
+		defer cancel()
+		if u, err := e.call.Do(short, e.discover); err == nil {
+			return u, nil
+		}
 		return last.url, nil // an endpoint seldom moves
 	}
+	u, err := e.call.Do(ctx, e.discover)
 	if err != nil {
 		return "", &TokenError{Reason: ReasonDiscovery, Temporary: true, detail: discoveryDetail(err), cause: err}
 	}
@@ -119,7 +124,7 @@ func loopback(host string) bool {
 // hostOf is the part of a URL that errors may show.
 func hostOf(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host

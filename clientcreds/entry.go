@@ -33,11 +33,26 @@ const refusalLife = 30 * time.Second
 
 // refusing is the refusal that holds for a credential; nil if there is none.
 func (e *entry) refusing(from fingerprint) *TokenError {
-	r := e.refused.Load()
-	if r == nil || r.err.from != from || !e.source.now().Before(r.until) {
-		return nil
+	for _, r := range e.refusals() {
+		if r != nil && r.err.from == from && e.source.now().Before(r.until) {
+			return r.err
+		}
 	}
-	return r.err
+	return nil
+}
+
+// refusals are of the client, whatever it asks for, and of what is asked for here.
+func (e *entry) refusals() [2]*refusal {
+	return [2]*refusal{e.source.refused.Load(), e.refused.Load()}
+}
+
+func (e *entry) refuse(failed *TokenError) {
+	r := &refusal{failed, e.source.now().Add(refusalLife)}
+	if failed.Code == "invalid_client" {
+		e.source.refused.Store(r)
+	} else {
+		e.refused.Store(r)
+	}
 }
 
 func (s *Source) newEntry(to target) *entry {
@@ -92,8 +107,10 @@ func (e *entry) wait(ctx context.Context, old *token) (*token, error) {
 		wait = asks.RetryAfter()
 	}
 	failed := asTokenError(err)
-	if r := e.refused.Load(); r != nil && r.err == failed {
-		wait = max(wait, r.until.Sub(e.source.now()))
+	for _, r := range e.refusals() {
+		if r != nil && r.err == failed {
+			wait = max(wait, r.until.Sub(e.source.now()))
+		}
 	}
 	return nil, failed.at(wait)
 }
@@ -116,12 +133,7 @@ func (e *entry) renew(ctx context.Context) (*token, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := e.source.now()
-	once := t.lifetime <= 0
-	if good := old.usable(now) && !old.rejected; once && good || !once && !t.usable(now) || !t.renews(old) && old.usable(now) {
-		return nil, &TokenError{Reason: ReasonLifetime, Temporary: true, TokenHost: hostOf(e.source.endpoint().known())}
-	}
-	if once {
+	if t.lifetime <= 0 {
 		return t, nil // for those who wait now
 	}
 	t.forced = old != nil && old.rejected
@@ -129,16 +141,28 @@ func (e *entry) renew(ctx context.Context) (*token, error) {
 	return t, nil
 }
 
+// helps reports that t is better than what is at hand.
+func (e *entry) helps(t, old *token) bool {
+	now := e.source.now()
+	switch {
+	case !t.renews(old) && old.usable(now):
+		return false
+	case t.lifetime <= 0:
+		return !old.usable(now) || old.rejected
+	}
+	return t.usable(now)
+}
+
 // reject says that an API answered 401 to t, and finds a better one: nil if there
 // is none, or none may be asked for.
 func (e *entry) reject(ctx context.Context, t *token, replay bool) *token {
 	now := e.source.now()
 	cur := e.tok.Load()
-	if cur == nil {
+	if cur == nil || t.lifetime <= 0 {
 		return nil // t was for one use, and the next call asks anyhow
 	}
 	if cur.same(t) && !cur.rejected {
-		if now.Sub(t.asked) < justMinted || !e.ration.allow(now, t) {
+		if within(now.Sub(t.asked), justMinted) || !e.ration.allow(now, t) {
 			return nil
 		}
 		e.tok.CompareAndSwap(cur, cur.refused())
@@ -172,6 +196,9 @@ func (e *entry) backoff(err error) flight.Backoff {
 		b.Max = time.Second
 	case failed.Reason == ReasonLifetime:
 		b.Min, b.Max = 2*forceEvery, 30*time.Second
+		if left > 0 {
+			b.Max = min(b.Max, max(left, 100*time.Millisecond)) // then others serve
+		}
 	case !failed.Temporary:
 		b.Min, b.Max = refusalLife, refusalLife
 	}

@@ -82,6 +82,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.authorize(r)
 	}
 	in, err := w.base.RoundTrip(r)
+	if err == nil && (in == nil || in.Body == nil) {
+		err = errors.New("clientcreds: the transport returned no answer")
+	}
 	if err != nil {
 		w.failed = transportError(err)
 		return nil, errAnswer

@@ -53,7 +53,7 @@ func (s *Source) ask(ctx context.Context, e *entry, old *token) (t *token, known
 	if refused := e.refusing(cred.identity); refused != nil {
 		return nil, true, refused
 	}
-	t, failed := s.request(ctx, tokenURL, cred, e)
+	t, failed := s.request(ctx, tokenURL, cred, e, old)
 	if failed == nil {
 		return t, false, nil
 	}
@@ -65,24 +65,28 @@ func (s *Source) ask(ctx context.Context, e *entry, old *token) (t *token, known
 		}
 	}
 	if again {
-		if t, failed = s.request(ctx, tokenURL, cred, e); failed == nil {
+		if t, failed = s.request(ctx, tokenURL, cred, e, old); failed == nil {
 			return t, false, nil
 		}
 	}
 	if failed.Reason == ReasonClient {
-		e.refused.Store(&refusal{failed, s.now().Add(refusalLife)})
+		e.refuse(failed)
 	}
 	return nil, false, failed
 }
 
-func (s *Source) request(ctx context.Context, tokenURL string, cred *credential, e *entry) (*token, *TokenError) {
+func (s *Source) request(ctx context.Context, tokenURL string, cred *credential, e *entry, old *token) (*token, *TokenError) {
 	s.requests.Add(1)
 	asked := s.now()
 	a, failed := s.exchange(ctx, tokenURL, cred, &e.to)
 	if failed != nil {
 		return nil, failed
 	}
-	return newToken(a, asked), nil
+	t := newToken(a, asked)
+	if !e.helps(t, old) {
+		return nil, &TokenError{Reason: ReasonLifetime, Temporary: true, TokenHost: hostOf(tokenURL)}
+	}
+	return t, nil
 }
 
 // passing reports a failure that may be gone in a moment.

@@ -33,7 +33,7 @@ func parseOrigin(text string, insecure bool) (origin, error) {
 		return origin{}, err
 	}
 	u, err := url.Parse(text)
-	if err != nil || strings.Trim(u.Path, "/") != "" || strings.Contains(text, "?") {
+	if err != nil || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(text, "?*") {
 		return origin{}, errors.New("want scheme://host[:port]")
 	}
 	return originOf(u), nil
@@ -55,7 +55,7 @@ func (s *Source) judge(r *http.Request) verdict {
 		return refuse
 	}
 	here := originOf(r.URL)
-	allowed := s.allows(here)
+	allowed := s.allows(here) && !rerouted(r, here)
 	if r.Response == nil {
 		if allowed {
 			return present
@@ -66,6 +66,13 @@ func (s *Source) judge(r *http.Request) verdict {
 		return present
 	}
 	return pass
+}
+
+// rerouted reports a request that a proxy for plain http would take elsewhere: it
+// is told the Host and an opaque URL, and connects there.
+func rerouted(r *http.Request, here origin) bool {
+	return here.scheme == "http" && !loopback(here.host) &&
+		(r.URL.Opaque != "" || r.Host != "" && !strings.EqualFold(r.Host, r.URL.Host))
 }
 
 func (s *Source) allows(o origin) bool {

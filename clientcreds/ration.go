@@ -24,11 +24,15 @@ type ration struct {
 	struck  time.Time // when the token was asked for that counted last
 }
 
+// within takes no account of what a clock that was set back shows: else nothing
+// would be allowed until it is where it was.
+func within(since, limit time.Duration) bool { return 0 <= since && since < limit }
+
 // allow reports that t, which an API has rejected, may be replaced.
 func (r *ration) allow(now time.Time, t *token) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t.forced && t.asked != r.struck && now.Sub(t.asked) < lastSuspend {
+	if t.forced && t.asked != r.struck && within(now.Sub(t.asked), lastSuspend) {
 		if now.Sub(r.until) > lastSuspend {
 			r.strikes = 0
 		}
@@ -36,7 +40,7 @@ func (r *ration) allow(now time.Time, t *token) bool {
 		r.until = now.Add(min(firstSuspend<<r.strikes, lastSuspend))
 		r.strikes = min(r.strikes+1, 8)
 	}
-	if now.Before(r.until) || !r.last.IsZero() && now.Sub(r.last) < forceEvery {
+	if within(r.until.Sub(now), lastSuspend+1) && now.Before(r.until) || !r.last.IsZero() && within(now.Sub(r.last), forceEvery) {
 		return false
 	}
 	r.last = now

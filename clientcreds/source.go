@@ -39,6 +39,7 @@ type Source struct {
 
 	requests, failures, replays, stale atomic.Uint64
 	waiting                            atomic.Int64
+	refused                            atomic.Pointer[refusal] // of the client itself
 	lastLine, unwritten                atomic.Int64
 }
 
@@ -65,7 +66,8 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 }
 
 // TokenSource is for code that takes an oauth2.TokenSource, which knows no
-// context: each call waits at most Timeout. It has the Config's own target.
+// context: each call waits at most Timeout. It has the Config's own target. Put no
+// oauth2.ReuseTokenSource around it, which keeps a token to its end.
 func (s *Source) TokenSource() oauth2.TokenSource { return tokenSource{s} }
 
 type tokenSource struct{ source *Source }

@@ -23,7 +23,6 @@ func (s *Source) Status() Status {
 	now := s.now()
 	flight := s.own.call.State()
 	st := Status{
-		LastError:   flight.Err,
 		NextFetch:   flight.Next,
 		Suspended:   s.own.ration.suspended(now),
 		Targets:     len(s.targets.load()),
@@ -32,6 +31,9 @@ func (s *Source) Status() Status {
 		Failures:    s.failures.Load(),
 		Replays:     s.replays.Load(),
 		ServedStale: s.stale.Load(),
+	}
+	if flight.Err != nil {
+		st.LastError = asTokenError(flight.Err).at(flight.Next.Sub(now))
 	}
 	if t := s.own.tok.Load(); t.usable(now) {
 		st.Usable, st.Expires = true, t.hard.at

@@ -64,7 +64,7 @@ func (tb *table) add(key string, now time.Time, create func() *entry) (*entry, e
 		return e, nil
 	}
 	if !tb.refill.IsZero() {
-		tb.credit += newPerSecond * now.Sub(tb.refill).Seconds()
+		tb.credit += newPerSecond * max(now.Sub(tb.refill).Seconds(), 0) // less than zero: the clock was set back
 	} else {
 		tb.credit = newAtOnce
 	}

@@ -46,7 +46,7 @@ func newToken(a *answer, asked time.Time) *token {
 	hard := life - min(hardMargin, life/10)
 	soft := max(life/100*75+chance(life/10), hard-softMargin+chance(softMargin/10))
 	if a.refreshIn > 0 {
-		soft = min(a.refreshIn, hard)
+		soft = min(max(a.refreshIn, hard/10), hard) // not all the time
 	}
 	expiry := asked.Add(life)
 	t := &token{

@@ -23,7 +23,8 @@ func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 }
 
 // Client is an http.Client over Transport(nil), for answers that are read within
-// 30 s; set its Timeout for others.
+// 30 s; set its Timeout for others. Each has connections of its own: make it once.
+// RootCAs and ClientCertificate are not for it.
 func (s *Source) Client() *http.Client {
 	return &http.Client{Transport: s.Transport(nil), Timeout: 30 * time.Second}
 }
@@ -63,7 +64,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch s.judge(r) {
 	case pass:
-		return t.base.RoundTrip(r)
+		return t.send(r, authorized(r, nil)) // nor with what was replaced on the way here
 	case refuse:
 		return nil, s.refuse(r, s.originError(r))
 	}
@@ -87,13 +88,19 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // send sends a copy of r. Who looks into the answer finds r there, without a token.
 func (t *transport) send(r, own *http.Request) (*http.Response, error) {
 	res, err := t.base.RoundTrip(own)
-	if res == nil && err == nil {
+	switch {
+	case err != nil:
+		if res != nil && res.Body != nil {
+			_ = res.Body.Close()
+		}
+		return nil, err
+	case res == nil:
 		return nil, errors.New("clientcreds: the base transport returned neither answer nor error")
+	case res.Body == nil:
+		res.Body = http.NoBody
 	}
-	if res != nil {
-		res.Request = r
-	}
-	return res, err
+	res.Request = r
+	return res, nil
 }
 
 // rejected is for a 401: nothing was done there, so that also a POST may be
@@ -130,8 +137,8 @@ func (t *transport) rejected(r *http.Request, res *http.Response, e *entry, tok 
 	return res, err
 }
 
-// authorized is a copy of r with the token. Other spellings of the header would be
-// sent beside it.
+// authorized is a copy of r with the token, or with none at all. Other spellings of
+// the header would be sent beside it.
 func authorized(r *http.Request, tok *token) *http.Request {
 	own := r.WithContext(r.Context())
 	own.Header = maps.Clone(r.Header)
@@ -145,7 +152,9 @@ func authorized(r *http.Request, tok *token) *http.Request {
 			own.Header[name] = slices.Clip(values) // what base adds is not to land in the array of r
 		}
 	}
-	own.Header["Authorization"] = []string{tok.header}
+	if tok != nil {
+		own.Header["Authorization"] = []string{tok.header}
+	}
 	return own
 }
 
