@@ -168,10 +168,10 @@ func (e *entry) reject(ctx context.Context, t *token, replay bool) *token {
 		e.tok.CompareAndSwap(cur, cur.refused())
 		cur = e.tok.Load() // this one's, or another's
 	}
-	if cur.rejected && !e.call.Go(e.renewal(cur)) { // it goes on when nobody waits
-		return nil
-	}
-	if !replay {
+	if !replay || ctx.Err() != nil {
+		if cur.rejected {
+			e.call.Go(e.renewal(cur)) // for the next call
+		}
 		return nil
 	}
 	better, err := e.get(ctx)

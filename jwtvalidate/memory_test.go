@@ -44,13 +44,13 @@ func (s *stage) Revoked(context.Context, interface{ Get(name string) (any, bool)
 func newStage(tb testing.TB, entries int) *stage {
 	tb.Helper()
 	s := &stage{now: clock(), keys: allKeys()}
-	make := func(entries, i int) *jwtvalidate.Validator {
+	build := func(entries, i int) *jwtvalidate.Validator {
 		return validator(tb, jwtvalidate.Config{
 			Issuers: []jwtvalidate.Issuer{policy(s)}, CacheEntries: entries, Revocation: s, Now: func() time.Time { return s.now },
 			Observe: func(_ context.Context, e jwtvalidate.Event) { s.last[i] = e },
 		})
 	}
-	s.remembers, s.forgets = make(entries, 0), make(-1, 1)
+	s.remembers, s.forgets = build(entries, 0), build(-1, 1)
 	return s
 }
 
@@ -338,7 +338,7 @@ func TestMemoryOfTokens(t *testing.T) {
 	before := used()
 	for i := range 20_000 {
 		token := mint(t, jose.HS256, secret, `{"alg":"HS256","kid":"2011-04-29"}`, payload(fmt.Sprintf(
-			`"jti":"%d","iat":1800000000,"sub":"auth0|5f7c8ec7c33c6c004bbafe82","azp":"i1dXlGrQ9MBlWbmXw82jGLetLzw9O2cO","scope":"openid profile read:orders","roles":["user"],"x":"%s"`,
+			`"jti":"%d","iat":1800000000,"sub":"auth0|5f7c8ec7c33c6c004bbafe82","azp":"i1dXlGrQ9MBlWbmXw82jGLetLzw9O2cO","scope":"openid profile read:orders","roles":["user"],"x":%q`,
 			i, strings.Repeat("x", 400))))
 		_, err := v.CheckToken(t.Context(), token)
 		require.NoError(t, err)
