@@ -41,10 +41,12 @@ type Config struct {
 	// ModifyResponse cannot be used.
 	Fields []Field
 
-	// Methods are of the requests whose answers are rewritten. Nil: POST.
+	// Methods are those whose answers are rewritten; the answers to others pass
+	// unsigned, so let nothing override the method. Nil: POST.
 	Methods []string
 
-	// Statuses are of the answers that are rewritten. Nil: 200 to 299.
+	// Statuses are those of answers that are rewritten; others pass unsigned. Nil: 200
+	// to 299.
 	Statuses []int
 
 	// JWKSURL is where JWKS is served, for Discovery. Zero: the Issuer, and behind
@@ -101,10 +103,12 @@ type Field struct {
 	Token Token
 
 	// Flattened writes a JWS in flattened JSON serialisation, an object (RFC 7515
-	// section 7.2.2), in place of a compact one, a string.
+	// section 7.2.2), in place of a compact one, a string. Another Signer in front
+	// would take that object for claims.
 	Flattened bool
 
-	// Optional lets an answer pass that has no such member, or one that is no object.
+	// Optional lets an answer pass that has no such member, or one that is no object:
+	// it leaves as it is, unsigned.
 	Optional bool
 }
 
@@ -253,7 +257,7 @@ func (t *Token) mistakenFor(other Token) bool {
 	plain := []string{"jwt", "jose", accessToken}
 	a, b := strings.ToLower(mediaType(t.Type)), strings.ToLower(mediaType(other.Type))
 	return (a == b || slices.Contains(plain, a) && slices.Contains(plain, b)) &&
-		slices.ContainsFunc(t.Audience, func(a string) bool { return slices.Contains(other.Audience, a) })
+		(slices.Contains(t.Keep, "aud") || slices.Contains(other.Keep, "aud") || slices.ContainsFunc(t.Audience, func(a string) bool { return slices.Contains(other.Audience, a) }))
 }
 
 // mediaType is the form in which values of typ are compared (RFC 7515 section 4.1.9).

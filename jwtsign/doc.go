@@ -25,7 +25,7 @@
 //
 // Claims that are not signed do not leave: a field that is missing or no object, an
 // answer that is no strict JSON (duplicate names, names that differ from a field's
-// by case only, invalid UTF-8), of more than 1 MiB, or claims that lack what is
+// by case only, invalid UTF-8), of more than 1 MiB, 65 536 values or a depth of 64, or claims that lack what is
 // required, are answered 502, and a key that cannot sign now 503.
 //
 // # Which claims

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -49,7 +50,9 @@ type writer struct {
 	request *http.Request
 	mode    mode
 	sniff   bool // holding, since there is no Content-Type
+	seen    int  // of body, that needs no second look
 	status  int
+	header  http.Header // as it was when the answer began; nil: none is held
 	body    []byte
 }
 
@@ -58,8 +61,8 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
 	switch {
-	case w.mode == passing, status < 200: // informational answers go before the one that counts
-		w.ResponseWriter.WriteHeader(status)
+	case w.mode == passing, w.mode == undecided && status < 200 && status != http.StatusSwitchingProtocols:
+		w.ResponseWriter.WriteHeader(status) // informational answers go before the one that counts
 		return
 	case w.mode != undecided:
 		return // superfluous, as for net/http
@@ -70,13 +73,30 @@ func (w *writer) WriteHeader(status int) {
 		w.pass()
 		return
 	}
-	w.mode, w.sniff = holding, verdict == unnamed
+	w.mode, w.sniff, w.header = holding, verdict == unnamed, w.Header().Clone()
+}
+
+// begun is the header as it was when the answer began, and what became of it since:
+// that has no effect any more, as for net/http, but for trailers.
+func (w *writer) begun() (h, since http.Header) {
+	h = w.Header()
+	since = maps.Clone(h)
+	clear(h)
+	maps.Copy(h, w.header)
+	return h, since
 }
 
 // pass lets go of what is held.
 func (w *writer) pass() {
 	w.mode = passing
+	if w.header == nil {
+		w.ResponseWriter.WriteHeader(w.status)
+		return
+	}
+	h, since := w.begun()
 	w.ResponseWriter.WriteHeader(w.status)
+	clear(h)
+	maps.Copy(h, since)
 	if len(w.body) > 0 {
 		_, _ = w.ResponseWriter.Write(w.body) // the next Write tells
 	}
@@ -94,30 +114,44 @@ func (w *writer) Write(p []byte) (int, error) {
 	case finished:
 		return 0, errFinished
 	}
-	if len(w.body)+len(p) > maxBody {
-		w.mode = dropped
+	held, n := len(w.body), min(len(p), maxBody-len(w.body))
+	w.body = append(w.body, p[:n]...)
+	if w.sniff {
+		json, unsure := looksJSON(w.header, w.body, &w.seen)
+		if !unsure && !json {
+			w.body = w.body[:held]
+			w.pass()
+			return w.ResponseWriter.Write(p)
+		}
+		w.sniff = unsure
+	}
+	if n < len(p) {
+		w.mode, w.body = dropped, nil
 		return 0, errTooLarge
 	}
-	w.body = append(w.body, p...)
-	if w.sniff {
-		if json, unsure := looksJSON(w.body); !unsure {
-			if w.sniff = false; !json {
-				w.pass()
-			}
-		}
-	}
-	return len(p), nil
+	return n, nil
 }
 
 // ReadFrom keeps the server's way of sending files.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
-	if w.mode == undecided {
-		w.WriteHeader(http.StatusOK)
+	var begun int64
+	if w.mode == undecided { // a source that is empty, or fails, begins no answer
+		n, err := io.CopyN(struct{ io.Writer }{w}, src, 512)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		begun = n
 	}
-	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.mode == passing {
-		return to.ReadFrom(src)
+	to, ok := w.ResponseWriter.(io.ReaderFrom)
+	if !ok || w.mode != passing {
+		n, err := io.Copy(struct{ io.Writer }{w}, src)
+		return begun + n, err
 	}
-	return io.Copy(struct{ io.Writer }{w}, src)
+	n, err := to.ReadFrom(src)
+	return begun + n, err
 }
 
 // FlushError sends what may be sent: nothing of an answer that is held.
@@ -133,6 +167,22 @@ func (w *writer) FlushError() error {
 
 // Flush is for those who ask for an http.Flusher.
 func (w *writer) Flush() { _ = w.FlushError() }
+
+// CloseNotify is there for gin's Context.Stream, which panics without it.
+func (w *writer) CloseNotify() <-chan bool {
+	if to, ok := w.ResponseWriter.(http.CloseNotifier); ok { //nolint:staticcheck // see above
+		return to.CloseNotify()
+	}
+	return nil
+}
+
+// Push is that of HTTP/2.
+func (w *writer) Push(target string, opts *http.PushOptions) error {
+	if to, ok := w.ResponseWriter.(http.Pusher); ok {
+		return to.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
 
 // Hijack hands over the connection, unless an answer has begun.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -153,18 +203,18 @@ func (w *writer) finish() {
 	}
 	if w.mode == holding && (w.sniff || w.request.Method == http.MethodHead && len(w.body) == 0) {
 		if !w.sniff {
-			describe(w.Header()) // it was said of the answer that is not signed
+			describe(w.header) // it was said of the answer that is not signed
 		}
 		w.pass()
 		return
 	}
 	err := errTooLarge
 	var out []byte
+	h, _ := w.begun()
 	if w.mode == holding {
-		out, err = w.signer.answer(w.request.Context(), w.status, w.Header(), w.body)
+		out, err = w.signer.answer(w.request.Context(), w.status, h, w.body)
 	}
 	w.mode, w.body = finished, nil
-	h := w.Header()
 	if err != nil {
 		w.signer.reportAnswer(w.request.Context(), err)
 		refuse(h)
@@ -187,5 +237,5 @@ func refuse(h http.Header) {
 	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Language", "Content-Location", "Location", "Set-Cookie"} {
 		delete(h, name)
 	}
-	h.Set("Cache-Control", "no-store")
+	unstorable(h)
 }

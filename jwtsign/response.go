@@ -33,7 +33,11 @@ func (s *Signer) ModifyResponse(res *http.Response) error {
 		return nil
 	}
 	if verdict == unnamed {
-		if json, err := peek(res); err != nil || !json {
+		json, err := peek(res)
+		if err != nil {
+			s.reportAnswer(requestContext(res), err)
+		}
+		if err != nil || !json {
 			return err
 		}
 	}
@@ -56,6 +60,7 @@ func (s *Signer) ModifyResponse(res *http.Response) error {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength, res.TransferEncoding, res.Uncompressed = int64(len(body)), nil, false
 	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	describe(res.Trailer)
 	return nil
 }
 
@@ -69,11 +74,11 @@ func requestContext(res *http.Response) context.Context {
 // peek looks at the beginning of a body without Content-Type, as little as tells.
 func peek(res *http.Response) (json bool, err error) {
 	var seen []byte
+	next, at := make([]byte, 1), 0
 	for unsure := true; unsure; {
-		var next [1]byte
-		n, err := res.Body.Read(next[:])
+		n, err := res.Body.Read(next)
 		if seen = append(seen, next[:n]...); n > 0 {
-			json, unsure = looksJSON(seen)
+			json, unsure = looksJSON(res.Header, seen, &at)
 		}
 		if len(seen) > maxBody {
 			return false, errTooLarge

@@ -147,16 +147,26 @@ func (s *Signer) judge(status int, h http.Header) verdict {
 	if s.statuses == nil && (status < 200 || status > 299) || s.statuses != nil && !slices.Contains(s.statuses, status) || !hasBody(status) {
 		return untouched
 	}
-	types := h["Content-Type"]
-	if len(types) == 0 || len(types) == 1 && types[0] == "" {
-		return unnamed
+	verdict := unnamed
+	for _, line := range h["Content-Type"] {
+		for media := range strings.SplitSeq(line, ",") { // of several, each reader takes another
+			media = strings.TrimLeft(media, " \t")
+			if end := strings.IndexAny(media, "; \t"); end >= 0 {
+				media = media[:end]
+			}
+			if isJSON(media) || status == http.StatusPartialContent && strings.EqualFold(media, "multipart/byteranges") {
+				return signable // parts will be refused
+			}
+			if media != "" {
+				verdict = untouched
+			}
+		}
 	}
-	media, _, _ := strings.Cut(types[0], ";")
-	media = strings.Trim(media, " \t")
-	if strings.EqualFold(media, "application/json") || strings.EqualFold(media, "text/json") || hasSuffixFold(media, "+json") {
-		return signable
-	}
-	return untouched
+	return verdict
+}
+
+func isJSON(media string) bool {
+	return strings.EqualFold(media, "application/json") || strings.EqualFold(media, "text/json") || hasSuffixFold(media, "+json")
 }
 
 func hasSuffixFold(s, suffix string) bool {
@@ -169,14 +179,39 @@ func hasBody(status int) bool {
 }
 
 // looksJSON reports whether a body without Content-Type begins as an object does;
-// unsure: more of it is needed.
-func looksJSON(body []byte) (json, unsure bool) {
-	const mark = "\xef\xbb\xbf"
-	body = bytes.TrimLeft(body, " \t\r\n")
-	if len(body) < len(mark) && strings.HasPrefix(mark, string(body)) {
-		return false, true
+// unsure: more of it is needed. seen is how far it has looked.
+func looksJSON(h http.Header, body []byte, seen *int) (json, unsure bool) {
+	switch coding(h) {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		const enough = 512
+		r, err := gzip.NewReader(bytes.NewReader(body))
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return true, len(body) < enough
+		}
+		if err != nil {
+			break // it is not what it is said to be
+		}
+		plain := make([]byte, enough)
+		n, _ := io.ReadFull(r, plain)
+		json, unsure = looksJSON(nil, plain[:n], new(int))
+		return json || unsure, unsure && len(body) < enough && n < enough
+	default:
+		return true, len(body) == 0 // nobody here can tell
 	}
-	return body[0] == '{' || bytes.HasPrefix(body, []byte(mark)), false
+	const mark = "\xef\xbb\xbf"
+	for rest := body[*seen:]; ; rest = body[*seen:] {
+		switch {
+		case len(rest) < len(mark) && strings.HasPrefix(mark, string(rest)):
+			return false, true
+		case strings.IndexByte(" \t\r\n", rest[0]) >= 0:
+			*seen++
+		case bytes.HasPrefix(rest, []byte(mark)):
+			*seen += len(mark)
+		default:
+			return rest[0] == '{', false
+		}
+	}
 }
 
 // answer makes the body of a signable answer, and puts its header right.
@@ -193,21 +228,38 @@ func (s *Signer) answer(ctx context.Context, status int, h http.Header, body []b
 		return nil, err
 	}
 	describe(h)
-	h.Set("Cache-Control", "no-store")
+	unstorable(h)
 	return out, nil
 }
 
-// describe removes what was said of a body that is another now.
+// describe removes what was said of a body that is another now, however it is spelled.
 func describe(h http.Header) {
-	for _, name := range []string{"Accept-Ranges", "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Etag", "Last-Modified", "Repr-Digest"} {
-		delete(h, name)
+	for name := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "Accept-Ranges", "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Range", "Digest", "Etag", "Last-Modified", "Repr-Digest", "Trailer":
+			delete(h, name)
+		}
 	}
+}
+
+// unstorable keeps an answer out of all caches, also those with a field of their own
+// (RFC 9213).
+func unstorable(h http.Header) {
+	for name := range h {
+		if hasSuffixFold(name, "Cache-Control") || strings.EqualFold(name, "Surrogate-Control") || strings.EqualFold(name, "X-Accel-Expires") {
+			delete(h, name)
+		}
+	}
+	h.Set("Cache-Control", "no-store")
+}
+
+func coding(h http.Header) string {
+	return strings.ToLower(strings.TrimSpace(strings.Join(h["Content-Encoding"], ",")))
 }
 
 // decoded is the body without its coding. What is not understood is never signed.
 func decoded(h http.Header, body []byte) ([]byte, error) {
-	coding := strings.ToLower(strings.TrimSpace(strings.Join(h["Content-Encoding"], ",")))
-	switch coding {
+	switch coding(h) {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
