@@ -3,9 +3,9 @@
 // RFC 8037 and RFC 9864, and JWK thumbprints (RFC 7638).
 //
 // It is the only place of the module that imports lestrrat-go/jwx, which is
-// used on keys and inputs that were checked here first: key import, thumbprints,
-// publishing of public keys, and signing with RSA and Ed25519. Parsing, JSON,
-// verification and ECDSA signing are done here on top of crypto/*: there jwx
+// used on keys and inputs that were checked here first: key import, thumbprints and
+// publishing of public keys. Parsing, JSON, verification and signing are done here
+// on top of crypto/*: there jwx
 // would add another parser, looser bounds (any PSS salt, any curve), copies of
 // the key on each call, and a panic where a signer errs.
 //

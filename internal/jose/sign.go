@@ -10,9 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
 // Protected is the header of a token to sign, as JSON. Empty values are left out.
@@ -59,15 +56,16 @@ func signature(a Alg, key any, input []byte) ([]byte, error) {
 	if algs[a].family == ecdsaFixed {
 		return signECDSA(a, signer, input)
 	}
-	name := a
-	if a == Ed25519 {
-		name = EdDSA // the same operation; jwx knows it by the older name
+	digest, opts := input, crypto.SignerOpts(crypto.Hash(0)) // Ed25519 hashes by itself
+	var sum [sha512.Size]byte
+	switch algs[a].family {
+	case pkcs1:
+		digest, opts = digestOf(a, &sum, input), algs[a].hash
+	case pss:
+		// RFC 7518 section 3.5: the salt is as long as the hash.
+		digest, opts = digestOf(a, &sum, input), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: algs[a].hash}
 	}
-	s, err := jws.NewSigner(jwa.SignatureAlgorithm(name.String()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	sig, err := s.Sign(input, signer)
+	sig, err := signer.Sign(rand.Reader, digest, opts)
 	if err != nil {
 		return nil, fmt.Errorf("jose: signing failed: %w", err)
 	}
@@ -85,7 +83,7 @@ func signature(a Alg, key any, input []byte) ([]byte, error) {
 // HSM may be anything; jwx panics on an R or S that is too large.
 func signECDSA(a Alg, signer crypto.Signer, input []byte) ([]byte, error) {
 	var sum [sha512.Size]byte
-	der, err := signer.Sign(rand.Reader, digest(a, &sum, input), algs[a].hash)
+	der, err := signer.Sign(rand.Reader, digestOf(a, &sum, input), algs[a].hash)
 	if err != nil {
 		return nil, fmt.Errorf("jose: signing failed: %w", err)
 	}

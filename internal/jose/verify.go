@@ -30,18 +30,18 @@ func Verify(a Alg, key crypto.PublicKey, input, signature []byte) error {
 	switch algs[a].family {
 	case pkcs1:
 		var sum [sha512.Size]byte
-		digest := digest(a, &sum, input)
+		digest := digestOf(a, &sum, input)
 		good = rsa.VerifyPKCS1v15(key.(*rsa.PublicKey), algs[a].hash, digest, signature) == nil
 	case pss:
 		// RFC 7518 section 3.5: the salt is as long as the hash, not "any length".
 		var sum [sha512.Size]byte
 		opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-		digest := digest(a, &sum, input)
+		digest := digestOf(a, &sum, input)
 		good = rsa.VerifyPSS(key.(*rsa.PublicKey), algs[a].hash, digest, signature, opts) == nil
 	case ecdsaFixed:
 		var sum [sha512.Size]byte
 		var der [maxDER]byte
-		digest := digest(a, &sum, input)
+		digest := digestOf(a, &sum, input)
 		good = ecdsa.VerifyASN1(key.(*ecdsa.PublicKey), digest, appendDER(der[:0], signature))
 	case edwards:
 		good = ed25519.Verify(key.(ed25519.PublicKey), input, signature)
@@ -54,7 +54,7 @@ func Verify(a Alg, key crypto.PublicKey, input, signature []byte) error {
 	return nil
 }
 
-func digest(a Alg, sum *[sha512.Size]byte, input []byte) []byte {
+func digestOf(a Alg, sum *[sha512.Size]byte, input []byte) []byte {
 	switch algs[a].hash {
 	case crypto.SHA256:
 		s := sha256.Sum256(input)

@@ -1,0 +1,327 @@
+package revoke
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Caller is who asks an admin handler for something.
+type Caller struct {
+	Name       string // for the record: at most 200 bytes
+	ClientID   string // whose tokens it may revoke by RFC 7009
+	Privileged bool   // it may revoke everybody's, and use the JSON API
+	Global     bool   // it may revoke issuers, keys and everything
+}
+
+// AdminConfig makes the admin handlers.
+type AdminConfig struct {
+	// Authorize says who asks. An error is a 401, one with RetryAfter() a 503.
+	// Required.
+	Authorize func(r *http.Request) (Caller, error)
+	// Verify has the claims of a token that is to be revoked by RFC 7009. Nil and nil:
+	// it is none of ours, or is bad. An error: it cannot be told (503). Nil: there is
+	// no /revoke.
+	Verify func(ctx context.Context, token string) (Claims, error)
+	// Audit is told of every write that was made or refused, synchronously. Nil: nobody.
+	Audit func(ctx context.Context, e Event)
+}
+
+// Admin is a handler, for a server of the owner's choice, of
+//
+//	POST   /revoke               RFC 7009: token=…
+//	POST   /v1/revocations       a record as JSON; 201 with its id
+//	GET    /v1/revocations       those in force: ?kind=…&issuer=…&limit=…
+//	DELETE /v1/revocations/{id}  Restore
+//	POST   /v1/check             {"claims": {…}}
+//	GET    /v1/status
+//
+// Writes that a browser sends from a foreign page are refused.
+func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
+	if cfg.Authorize == nil {
+		return nil, errors.New("revoke: Authorize: required")
+	}
+	a := &admin{c, cfg}
+	mux := http.NewServeMux()
+	if cfg.Verify != nil {
+		mux.HandleFunc("/revoke", a.revoke)
+	}
+	mux.HandleFunc("POST /v1/revocations", a.privileged(a.create))
+	mux.HandleFunc("GET /v1/revocations", a.privileged(a.list))
+	mux.HandleFunc("DELETE /v1/revocations/{id}", a.privileged(a.delete))
+	mux.HandleFunc("POST /v1/check", a.privileged(a.check))
+	mux.HandleFunc("GET /v1/status", a.privileged(a.status))
+	return http.NewCrossOriginProtection().Handler(mux), nil
+}
+
+type admin struct {
+	*Checker
+	cfg AdminConfig
+}
+
+// caller answers, if there is none.
+func (a *admin) caller(w http.ResponseWriter, r *http.Request) (Caller, bool) {
+	who, err := a.cfg.Authorize(r)
+	if err == nil && !printable(who.Name) {
+		err = errors.New("odd name")
+	}
+	if err == nil {
+		return who, true
+	}
+	if later, ok := errors.AsType[retryLater](err); ok {
+		unavailableAnswer(w, later.RetryAfter())
+	} else {
+		refuse(w, http.StatusUnauthorized, "invalid_client", "")
+	}
+	return Caller{}, false
+}
+
+func (a *admin) privileged(next func(http.ResponseWriter, *http.Request, Caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, ok := a.caller(w, r)
+		switch {
+		case !ok:
+		case !who.Privileged:
+			refuse(w, http.StatusForbidden, "access_denied", "")
+		default:
+			next(w, r, who)
+		}
+	}
+}
+
+func (a *admin) audit(r *http.Request, e Event) { told(r.Context(), a.cfg.Audit, e) }
+
+// revoke is RFC 7009. What is no token of ours is as good as revoked: 200.
+func (a *admin) revoke(w http.ResponseWriter, r *http.Request) {
+	who, ok := a.caller(w, r)
+	if !ok {
+		return
+	}
+	token, ok := readForm(w, r, "token")
+	if !ok {
+		return
+	}
+	claims, err := a.cfg.Verify(r.Context(), token)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	if claims == nil {
+		answer(w, http.StatusOK, nil)
+		return
+	}
+	own := who.ClientID != "" && (text(claims, "client_id") == who.ClientID ||
+		text(claims, "client_id") == "" && text(claims, "azp") == who.ClientID)
+	if !own && !who.Privileged {
+		a.audit(r, Event{Kind: eventRefused, Record: KindToken, Actor: who.Name})
+		refuse(w, http.StatusBadRequest, "unauthorized_client", "") //nolint:misspell // RFC 7009 section 2.1, RFC 6749 section 5.2
+		return
+	}
+	rec := Record{Kind: KindToken, Issuer: text(claims, "iss"), Actor: who.Name, Reason: "RFC 7009"}
+	id, _ := claims.Get(a.idClaim(rec.Issuer))
+	if b, ok := appendValue(nil, id, true); ok {
+		rec.Value = string(b[5:])
+	}
+	if rec.Issuer == "" || rec.Value == "" {
+		answer(w, http.StatusOK, nil) // it cannot be named, and nothing else may stand for it
+		return
+	}
+	rec.Expires = time.Unix(foreverSecond, 0) // without exp, it is kept for ever
+	if expires, ends := instantOf(claims, "exp"); ends {
+		rec.Expires = time.Unix(0, expires.ns)
+	}
+	receipt, err := a.Revoke(r.Context(), rec)
+	a.audit(r, Event{Kind: eventRevoked, Record: KindToken, Issuer: rec.Issuer, ID: receipt.ID, Actor: who.Name, Err: err})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, nil)
+}
+
+// recordJSON is a Record as the API has it. Times are RFC 3339.
+type recordJSON struct {
+	Kind         Kind           `json:"kind"`
+	Issuer       string         `json:"issuer,omitempty"`
+	Value        string         `json:"value,omitempty"`
+	Claims       map[string]any `json:"claims,omitempty"`
+	IssuedBefore time.Time      `json:"issued_before,omitzero"`
+	Ban          bool           `json:"ban,omitempty"`
+	Until        time.Time      `json:"until,omitzero"`
+	Expires      time.Time      `json:"expires,omitzero"`
+	Reason       string         `json:"reason,omitempty"`
+}
+
+// entryJSON is what is in force. It names nobody.
+type entryJSON struct {
+	ID     string    `json:"id"`
+	Kind   Kind      `json:"kind"`
+	Issuer string    `json:"issuer,omitempty"`
+	Claims []string  `json:"claims,omitempty"`
+	Ban    bool      `json:"ban,omitempty"`
+	Cutoff time.Time `json:"cutoff,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+}
+
+// readJSON reads exactly one JSON value with no member that is not known. It answers
+// if it cannot.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
+	if !hasType(r, "application/json") {
+		refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "want application/json")
+		return false
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.UseNumber()
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, end := d.Token(); end != io.EOF {
+			err = errors.New("more than one value")
+		}
+	}
+	if err != nil {
+		refuse(w, statusOf(err), "invalid_request", "malformed JSON, or a member that is not known")
+	}
+	return err == nil
+}
+
+func (a *admin) create(w http.ResponseWriter, r *http.Request, who Caller) {
+	var in recordJSON
+	if !readJSON(w, r, &in) || !a.may(w, r, who, in.Kind) {
+		return
+	}
+	receipt, err := a.Revoke(r.Context(), Record{
+		Kind: in.Kind, Issuer: in.Issuer, Value: in.Value, Claims: in.Claims, IssuedBefore: in.IssuedBefore,
+		Ban: in.Ban, Until: in.Until, Expires: in.Expires, Reason: in.Reason, Actor: who.Name,
+	})
+	a.audit(r, Event{Kind: eventRevoked, Record: in.Kind, Issuer: in.Issuer, ID: receipt.ID, Actor: who.Name, Err: err})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusCreated, entryJSON{
+		ID: receipt.ID, Kind: in.Kind, Issuer: in.Issuer, Ban: in.Ban, Cutoff: receipt.Cutoff.UTC(), Until: receipt.Until.UTC(),
+	})
+}
+
+// may answers 403, if the caller must not touch what concerns all.
+func (a *admin) may(w http.ResponseWriter, r *http.Request, who Caller, kind Kind) bool {
+	if who.Global || !kind.global() && kind != KindIssuer {
+		return true
+	}
+	a.audit(r, Event{Kind: eventRefused, Record: kind, Actor: who.Name})
+	refuse(w, http.StatusForbidden, "access_denied", "")
+	return false
+}
+
+func (a *admin) delete(w http.ResponseWriter, r *http.Request, who Caller) {
+	id := r.PathValue("id")
+	kind, err := a.kindOf(id)
+	if err == nil {
+		if !a.may(w, r, who, kind) {
+			return
+		}
+		err = a.restore(r.Context(), id, who.Name)
+	}
+	a.audit(r, Event{Kind: eventRestored, Record: kind, ID: id[:min(len(id), 2*idSize)], Actor: who.Name, Err: err})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusNoContent, nil)
+}
+
+func (c *Checker) kindOf(text string) (Kind, error) {
+	id, err := parseID(text)
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sh := c.shapes[id.shape]; sh != nil {
+		return sh.kind, nil
+	}
+	return "", ErrUnknown
+}
+
+const (
+	usualList = 100
+	maxList   = 1000
+)
+
+func (a *admin) list(w http.ResponseWriter, r *http.Request, _ Caller) {
+	q := r.URL.Query()
+	limit, err := strconv.Atoi(q.Get("limit"))
+	if q.Get("limit") == "" {
+		limit, err = usualList, nil
+	}
+	kind := Kind(q.Get("kind"))
+	if err != nil || limit < 1 || limit > maxList || !slices.Contains(kinds, kind) {
+		refuse(w, http.StatusBadRequest, "invalid_request", "want a known kind, and a limit of 1 to 1000")
+		return
+	}
+	out := struct {
+		Revocations []entryJSON `json:"revocations"`
+		More        bool        `json:"more"`
+	}{Revocations: []entryJSON{}}
+	for rec := range a.held() {
+		if rec.restore || kind != "" && rec.kind != kind || q.Has("issuer") && rec.issuer != q.Get("issuer") {
+			continue
+		}
+		if out.More = len(out.Revocations) == limit; out.More {
+			break
+		}
+		e := entryJSON{ID: rec.id.String(), Kind: rec.kind, Issuer: rec.issuer, Claims: rec.names}
+		if until := a.keepUntil(rec); !until.IsZero() {
+			e.Until = until.UTC()
+		}
+		if v := rule(rec.value); !rec.kind.present() {
+			if e.Ban = v.ban(); !e.Ban {
+				e.Cutoff = time.UnixMilli(v.milli()).UTC()
+			}
+		}
+		out.Revocations = append(out.Revocations, e)
+	}
+	answer(w, http.StatusOK, out)
+}
+
+// given are claims from the body of a request.
+type given map[string]any
+
+func (g given) Get(name string) (any, bool) { v, ok := g[name]; return v, ok }
+
+func (a *admin) check(w http.ResponseWriter, r *http.Request, _ Caller) {
+	var in struct {
+		Claims given `json:"claims"`
+	}
+	if !readJSON(w, r, &in) {
+		return
+	}
+	reason, err := a.Check(r.Context(), in.Claims)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, struct {
+		Revoked bool   `json:"revoked"`
+		Reason  Reason `json:"reason,omitempty"`
+	}{reason != "", reason})
+}
+
+func (a *admin) status(w http.ResponseWriter, _ *http.Request, _ Caller) {
+	st := a.Status()
+	out := struct {
+		Status
+		LastError string // an error has no JSON of its own
+		Staleness string
+	}{Status: st, Staleness: st.Staleness.String()}
+	if st.LastError != nil {
+		out.LastError = "the log could not be read"
+	}
+	answer(w, http.StatusOK, out)
+}

@@ -1,0 +1,138 @@
+package revoke
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// maxBody bounds what the handlers read.
+const maxBody = 64 << 10
+
+// answer writes JSON, or nothing for nil. No answer here may be kept by a cache.
+func answer(w http.ResponseWriter, status int, body any) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if body != nil {
+		h.Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	if body != nil {
+		_ = json.NewEncoder(w).Encode(body) // the client has left
+	}
+}
+
+// problem is an error as RFC 6749 section 5.2 spells one.
+type problem struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+func refuse(w http.ResponseWriter, status int, code, text string) {
+	answer(w, status, problem{code, text})
+}
+
+// fail answers an error of Revoke, Restore, Check or a hook. None but ErrRecord has
+// its text shown.
+func fail(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		unavailableAnswer(w, retryOf(err))
+	case errors.Is(err, ErrRecord):
+		refuse(w, http.StatusBadRequest, "invalid_request", err.Error())
+	case errors.Is(err, ErrUnknown):
+		refuse(w, http.StatusNotFound, "not_found", "")
+	default: // a hook, or a context that has ended
+		unavailableAnswer(w, retryOf(err))
+	}
+}
+
+func unavailableAnswer(w http.ResponseWriter, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(after, time.Second).Seconds()))))
+	refuse(w, http.StatusServiceUnavailable, "temporarily_unavailable", "")
+}
+
+// readForm reads a form from the body, never from the URL, and one parameter of it
+// that must be there once. It answers if it cannot.
+func readForm(w http.ResponseWriter, r *http.Request, name string) (string, bool) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, http.StatusMethodNotAllowed, "invalid_request", "")
+		return "", false
+	}
+	if !hasType(r, "application/x-www-form-urlencoded") {
+		refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "want application/x-www-form-urlencoded")
+		return "", false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		refuse(w, statusOf(err), "invalid_request", "")
+		return "", false
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil || len(form[name]) != 1 || form[name][0] == "" {
+		refuse(w, http.StatusBadRequest, "invalid_request", "want "+name+" once")
+		return "", false
+	}
+	return form[name][0], true
+}
+
+func statusOf(err error) int {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+func hasType(r *http.Request, want string) bool {
+	got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && got == want && len(r.Header.Values("Content-Type")) == 1
+}
+
+// text is a claim that is a string, empty if it is not.
+func text(claims Claims, name string) string {
+	v, _ := claims.Get(name)
+	s, _ := v.(string)
+	return s
+}
+
+// Handler is middleware for claims that somebody else has verified: 401 for what is
+// revoked, or has no claims; 503 if it cannot be told. jwtvalidate asks the Checker
+// itself, and has no need of it.
+func (c *Checker) Handler(claims func(*http.Request) (Claims, bool)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			found, ok := claims(r)
+			revoked := !ok || found == nil
+			if !revoked {
+				var err error
+				if revoked, err = c.Revoked(r.Context(), found); err != nil {
+					fail(w, err)
+					return
+				}
+			}
+			if revoked {
+				w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+				answer(w, http.StatusUnauthorized, nil)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// told hands an Event to an audit hook, whose panic changes nothing.
+func told(ctx context.Context, audit func(context.Context, Event), e Event) {
+	if audit != nil {
+		defer func() { _ = recover() }()
+		audit(ctx, e)
+	}
+}

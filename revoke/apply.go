@@ -1,0 +1,288 @@
+package revoke
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxShapes bounds what checks go through: kinds, times issuers, times sets of
+// claim names.
+const (
+	maxShapes    = 1 << 16
+	maxPerIssuer = 64
+)
+
+// shapeFor finds the shape for new records, or makes it. The caller holds mu.
+func (c *Checker) shapeFor(kind Kind, issuer string, names []string) (*shape, error) {
+	name := shapeName{kind, issuer, joined(names)}
+	if sh := c.current[name]; sh != nil && c.shapes[sh.tag] == sh {
+		return sh, nil
+	}
+	sh := c.newShape(c.prfs[0], kind, issuer, names)
+	if known := c.shapes[sh.tag]; known != nil {
+		sh = known
+	} else if _, err := c.keep(sh); err != nil {
+		return nil, err
+	}
+	c.current[name] = sh
+	return sh, nil
+}
+
+// shapeName finds a shape of the current secret without a computation.
+type shapeName struct {
+	kind   Kind
+	issuer string
+	names  string
+}
+
+// joined is unambiguous, as each name is quoted.
+func joined(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%q", names)
+}
+
+func (c *Checker) keep(sh *shape) (*shape, error) {
+	if v := c.view.Load(); len(c.order) >= maxShapes || v != nil && len(v.byIssuer[sh.issuer]) >= maxPerIssuer {
+		return nil, &unavailable{ErrFull, time.Minute}
+	}
+	c.shapes[sh.tag] = sh
+	c.order = append(c.order, sh)
+	return sh, nil
+}
+
+// shapeOf is the shape of a stored record, under the secret that its fingerprint
+// was made with.
+func (c *Checker) shapeOf(r *stored) (*shape, error) {
+	if sh := c.shapes[r.id.shape]; sh != nil {
+		return sh, nil
+	}
+	for _, p := range c.prfs {
+		if sh := c.newShape(p, r.kind, r.issuer, r.names); sh.tag == r.id.shape {
+			return c.keep(sh)
+		}
+	}
+	return nil, errDamaged // of a secret before the previous one
+}
+
+// apply merges a record. Records may come in any order and any number of times. The
+// caller holds mu.
+func (c *Checker) apply(r *stored) error {
+	now := c.clock()
+	defer c.sweepSome(sweepStep, now)
+	if r.restore {
+		c.bury(r, now)
+		return nil
+	}
+	if t := c.keepUntil(r); c.buried(r.id, now) || !t.IsZero() && !now.Before(t) {
+		return nil
+	}
+	room := c.room(1, now) // first, as it may forget idle shapes
+	sh, err := c.shapeOf(r)
+	if err != nil {
+		return err
+	}
+	if c.filter.takes(r) {
+		return c.applyFiltered(sh, r, room)
+	}
+	if old, i := sh.table.find(r.id.fp); i >= 0 && sh.kind.present() {
+		sh.raise(old, i, r, now)
+		c.flag(r)
+		return nil
+	}
+	if _, known := c.entry(sh, r.id); known {
+		return nil
+	}
+	if !room {
+		return &unavailable{ErrFull, time.Minute}
+	}
+	sh.table.add(r.id.fp, r.value)
+	if sh.kind.present() {
+		sh.mark(r.id)
+	}
+	c.total++
+	if sh.count() == 1 {
+		c.show(sh, r.relies)
+	}
+	c.flag(r)
+	return nil
+}
+
+// applyFiltered puts a token into the filter. Its shape is shown anew, as those who
+// read it must see that it is there.
+func (c *Checker) applyFiltered(sh *shape, r *stored, room bool) error {
+	if !room {
+		return &unavailable{ErrFull, time.Minute}
+	}
+	if c.filter.add(r.id.fp, int64(r.value)) {
+		c.total++
+	}
+	if !sh.inFilter {
+		shown := *sh
+		shown.inFilter = true
+		c.replace(sh, &shown)
+	}
+	return nil
+}
+
+// replace is for a change of a shape that readers must not see half of.
+func (c *Checker) replace(old, next *shape) {
+	c.shapes[old.tag] = next
+	c.order[slices.Index(c.order, old)] = next
+	for name, sh := range c.current {
+		if sh == old {
+			c.current[name] = next
+		}
+	}
+	c.show(next, false)
+}
+
+func (c *Checker) flag(r *stored) {
+	if v := c.view.Load(); r.relies && (v == nil || !v.lifetime) {
+		c.show(nil, true)
+	}
+}
+
+// raise merges a presence into an entry: a later tag wins, then a later end. An entry
+// that has lapsed is as good as none.
+func (sh *shape) raise(t *slots, i int, r *stored, now time.Time) {
+	if lapsed(t.value(i), now.UnixMilli()) {
+		delete(sh.raised, r.id.fp)
+		t.set(i, 0)
+	}
+	have := sh.raised[r.id.fp]
+	if r.id.tag > have || r.id.tag == have && r.value > t.value(i) {
+		t.set(i, r.value)
+		sh.mark(r.id)
+	}
+}
+
+func (sh *shape) mark(id recordID) {
+	if id.tag == 0 {
+		return
+	}
+	if sh.raised == nil {
+		sh.raised = map[uint64]uint32{}
+	}
+	sh.raised[id.fp] = id.tag
+}
+
+// buried reports whether an id is restored. That lapses with what was restored: the
+// id may then come again.
+func (c *Checker) buried(id recordID, now time.Time) bool {
+	until := c.dead[id]
+	return until == foreverMilli || now.UnixMilli() < until
+}
+
+// bury takes out the record of an id, and keeps it out.
+func (c *Checker) bury(r *stored, now time.Time) {
+	if c.buried(r.id, now) || now.UnixMilli() >= int64(r.value) {
+		return
+	}
+	if _, lapsed := c.dead[r.id]; !lapsed {
+		c.total++
+	}
+	c.dead[r.id] = int64(r.value)
+	sh := c.shapes[r.id.shape]
+	if sh == nil {
+		return
+	}
+	t, i := sh.table.find(r.id.fp)
+	for ; i >= 0; i = t.next(r.id.fp, t.after(i)) {
+		if sh.tagAt(t, i, r.id.fp) == r.id.tag {
+			sh.table.remove(sh.table.shardOf(r.id.fp), i)
+			delete(sh.raised, r.id.fp)
+			c.total--
+			break
+		}
+	}
+	if sh.count() == 0 {
+		c.show(sh, false)
+	}
+}
+
+// sweepStep is how many slots each write looks at: what has expired is gone after
+// about as many writes as there are entries, over ten.
+const sweepStep = 32
+
+// sweepSome goes on where it was. The caller holds mu.
+func (c *Checker) sweepSome(n int, now time.Time) {
+	if len(c.order) == 0 {
+		return
+	}
+	c.hand %= len(c.order)
+	sh := c.order[c.hand]
+	if c.sweepShape(sh, n, now) {
+		c.hand++
+	}
+	if c.filter != nil {
+		c.total -= c.filter.sweep(now) // a look at some ten buckets
+	}
+}
+
+// sweepShape takes out what has expired, and reports whether it has come round.
+func (c *Checker) sweepShape(sh *shape, n int, now time.Time) bool {
+	milli := now.UnixMilli()
+	dead := func(value uint64) bool {
+		if sh.kind.present() {
+			return lapsed(value, milli)
+		}
+		until := rule(value).until(c.maxLifetime)
+		return until != foreverMilli && milli >= until
+	}
+	before := sh.count()
+	removed, round := sh.table.sweep(n, dead)
+	c.total -= removed
+	if before > 0 && sh.count() == 0 {
+		c.show(sh, false)
+	}
+	if round {
+		for fp := range sh.raised {
+			if _, i := sh.table.find(fp); i < 0 {
+				delete(sh.raised, fp)
+			}
+		}
+	}
+	return round
+}
+
+// sweepAll is for when there is no room, a second apart at most.
+func (c *Checker) sweepAll(now time.Time) {
+	if since := now.Sub(c.swept); since >= 0 && since < time.Second {
+		return
+	}
+	c.swept = now
+	if c.filter != nil {
+		c.total -= c.filter.sweep(now)
+	}
+	for id, until := range c.dead {
+		if now.UnixMilli() >= until && until != foreverMilli {
+			delete(c.dead, id)
+			c.total--
+		}
+	}
+	for _, sh := range c.order {
+		sh.table.rewind()
+		for !c.sweepShape(sh, 1<<20, now) {
+		}
+	}
+	c.order = slices.DeleteFunc(c.order, func(sh *shape) bool {
+		idle := sh.count() == 0 && !sh.inFilter
+		if idle {
+			delete(c.shapes, sh.tag)
+			delete(c.current, shapeName{sh.kind, sh.issuer, joined(sh.claimNames())})
+		}
+		return idle
+	})
+	c.hand = 0
+}
+
+// room reports whether n more may be held.
+func (c *Checker) room(n int, now time.Time) bool {
+	if c.total+c.reserved+n > c.maxEntries {
+		c.sweepAll(now)
+	}
+	return c.total+c.reserved+n <= c.maxEntries
+}
