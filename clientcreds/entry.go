@@ -3,6 +3,7 @@ package clientcreds
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,13 +12,14 @@ import (
 
 // entry is the token of one target, and how it is renewed.
 type entry struct {
-	source *Source
-	to     target
-	id     string // in the store and in nothing else
-	tok    atomic.Pointer[token]
-	call   flight.Call[*token]
-	used   atomic.Int64 // second of the last use
-	ration ration
+	source  *Source
+	to      target
+	id      string // in the store and in nothing else
+	tok     atomic.Pointer[token]
+	call    flight.Call[*token]
+	used    atomic.Int64 // second of the last use
+	marking sync.Mutex   // of a rejected token
+	ration  ration
 
 	refused atomic.Pointer[refusal]
 }
@@ -156,17 +158,9 @@ func (e *entry) helps(t, old *token) bool {
 // reject says that an API answered 401 to t, and finds a better one: nil if there
 // is none, or none may be asked for.
 func (e *entry) reject(ctx context.Context, t *token, replay bool) *token {
-	now := e.source.now()
-	cur := e.tok.Load()
-	if cur == nil || t.lifetime <= 0 {
-		return nil // t was for one use, and the next call asks anyhow
-	}
-	if cur.same(t) && !cur.rejected {
-		if within(now.Sub(t.asked), justMinted) || !e.ration.allow(now, t) {
-			return nil
-		}
-		e.tok.CompareAndSwap(cur, cur.refused())
-		cur = e.tok.Load() // this one's, or another's
+	cur := e.markRejected(t)
+	if cur == nil {
+		return nil
 	}
 	if !replay || ctx.Err() != nil {
 		if cur.rejected {
@@ -179,6 +173,26 @@ func (e *entry) reject(ctx context.Context, t *token, replay bool) *token {
 		return nil
 	}
 	return better
+}
+
+// markRejected marks t, if it is still the one at hand, and returns what is at hand
+// then; nil if nothing may be done about it. One caller at a time: of many whose token
+// died together, the first takes the ration and the others find it marked.
+func (e *entry) markRejected(t *token) *token {
+	e.marking.Lock()
+	defer e.marking.Unlock()
+	now, cur := e.source.now(), e.tok.Load()
+	if cur == nil || t.lifetime <= 0 {
+		return nil // t was for one use, and the next call asks anyhow
+	}
+	if cur.same(t) && !cur.rejected {
+		if within(now.Sub(t.asked), justMinted) || !e.ration.allow(now, t) {
+			return nil
+		}
+		e.tok.CompareAndSwap(cur, cur.refused())
+		cur = e.tok.Load() // this one's, or a renewed one
+	}
+	return cur
 }
 
 // backoff is short while callers wait, and long while the token at hand serves:
