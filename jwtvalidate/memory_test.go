@@ -328,12 +328,12 @@ func TestMemoryOfTokens(t *testing.T) {
 	p := policy(mustSecret(t, secret))
 	p.Algorithms = []string{"HS256"}
 	v := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}})
-	used := func() uint64 {
+	used := func() int64 {
 		runtime.GC()
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
 	before := used()
 	for i := range 20_000 {
