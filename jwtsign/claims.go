@@ -37,10 +37,7 @@ var ours = []string{"iss", "aud", "iat", "nbf", "exp", "jti"}
 func newShape(issuer string, t Token) (*shape, []error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	s := &shape{typ: t.Type, lifetime: t.Lifetime, required: slices.Clone(t.Required), keep: slices.Clone(t.Keep)}
-	if s.typ == "" {
-		s.typ = defaultType
-	}
+	s := &shape{typ: t.typ(), lifetime: t.Lifetime, required: slices.Clone(t.Required), keep: slices.Clone(t.Keep)}
 	if !printable(s.typ) {
 		bad("Type: printable ASCII without space, quote and backslash")
 	}
@@ -58,7 +55,7 @@ func newShape(issuer string, t Token) (*shape, []error) {
 			bad("Keep: %q is none of %s", name, strings.Join(ours, ", "))
 		}
 	}
-	if strings.EqualFold(mediaType(s.typ), accessToken) {
+	if strings.EqualFold(jose.MediaType(s.typ), accessToken) {
 		s.required = append(s.required, "sub", "client_id") // RFC 9068 section 2.2; the others are ours
 	}
 	var err error
@@ -127,7 +124,7 @@ func (s *shape) payload(given *jose.Object, now time.Time) ([]byte, error) {
 		if slices.Contains(ours, name) && !slices.Contains(s.keep, name) {
 			continue
 		}
-		if raw, has := given.Raw(name); !has || isEmpty(raw) {
+		if raw, has := given.Raw(name); !has || jose.IsEmpty(raw) {
 			return nil, fmt.Errorf("%w: %s is required", ErrClaims, name)
 		}
 	}
@@ -187,15 +184,4 @@ func (s *shape) keeps(name string, given *jose.Object, exp int64) bool {
 	raw, _ := given.Raw(name)
 	date, err := strconv.ParseInt(raw, 10, 64)
 	return err == nil && date >= 0 && date <= exp
-}
-
-// isEmpty reports whether a JSON value is null, "", [] or {}.
-func isEmpty(raw string) bool {
-	switch raw[0] {
-	case '"':
-		return raw == `""`
-	case '[', '{':
-		return strings.Trim(raw[1:len(raw)-1], " \t\r\n") == ""
-	}
-	return raw == "null"
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
 // Config makes a Signer. It is plain data: New copies what it needs.
@@ -251,23 +253,18 @@ func (t *Token) isZero() bool {
 	return t.Lifetime == 0 && t.Audience == nil && t.Type == "" && t.Required == nil && t.Keep == nil
 }
 
+func (t *Token) typ() string {
+	if t.Type == "" {
+		return defaultType
+	}
+	return t.Type
+}
+
 // mistakenFor reports whether a validator could take one token for the other: many
 // take plain and access tokens alike.
 func (t *Token) mistakenFor(other Token) bool {
 	plain := []string{"jwt", "jose", accessToken}
-	a, b := strings.ToLower(mediaType(t.Type)), strings.ToLower(mediaType(other.Type))
+	a, b := strings.ToLower(jose.MediaType(t.typ())), strings.ToLower(jose.MediaType(other.typ()))
 	return (a == b || slices.Contains(plain, a) && slices.Contains(plain, b)) &&
 		(slices.Contains(t.Keep, "aud") || slices.Contains(other.Keep, "aud") || slices.ContainsFunc(t.Audience, func(a string) bool { return slices.Contains(other.Audience, a) }))
-}
-
-// mediaType is the form in which values of typ are compared (RFC 7515 section 4.1.9).
-func mediaType(typ string) string {
-	const prefix = "application/"
-	if len(typ) >= len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
-		typ = typ[len(prefix):]
-	}
-	if typ == "" {
-		return defaultType
-	}
-	return typ
 }

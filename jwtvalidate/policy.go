@@ -87,10 +87,10 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 		profile.Types = defaultTypes
 	}
 	for _, typ := range profile.Types {
-		if typ != "" && mediaType(typ) == "" {
+		if typ != "" && jose.MediaType(typ) == "" {
 			bad("Profile.Types: %q names no type", typ)
 		}
-		p.types = append(p.types, mediaType(typ))
+		p.types = append(p.types, jose.MediaType(typ))
 	}
 	p.kind = maps.Clone(profile.Claims)
 	for name, text := range p.kind {
@@ -154,19 +154,8 @@ func checkKeys(p *policy, symmetric bool) []error {
 	return errs
 }
 
-// mediaType is the form in which values of typ are compared, without case: a
-// value without a slash is read as if application/ stood before it (RFC 7515
-// section 4.1.9).
-func mediaType(typ string) string {
-	const prefix = "application/"
-	if len(typ) >= len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
-		return typ[len(prefix):]
-	}
-	return typ
-}
-
 func (p *policy) allowsType(h *jose.Header) bool {
-	typ := mediaType(h.Type)
+	typ := jose.MediaType(h.Type)
 	if h.HasType && typ == "" {
 		return false // "" in Types stands for an absent typ, not for an empty one
 	}
@@ -196,22 +185,11 @@ func (p *policy) checkClaims(c *Claims) error {
 	}
 	for _, name := range p.required {
 		raw, has := c.object.Raw(name)
-		if !has || isEmpty(raw) || name == "client_id" && raw[0] != '"' { // RFC 8693 section 4.3
+		if !has || jose.IsEmpty(raw) || name == "client_id" && raw[0] != '"' { // RFC 8693 section 4.3
 			return ErrMissingClaim
 		}
 	}
 	return nil
-}
-
-// isEmpty reports whether a JSON value is null, "", [] or {}.
-func isEmpty(raw string) bool {
-	switch raw[0] {
-	case '"':
-		return raw == `""`
-	case '[', '{':
-		return strings.Trim(raw[1:len(raw)-1], " \t\r\n") == ""
-	}
-	return raw == "null"
 }
 
 // checkAudience compares whole strings only (RFC 7519 section 4.1.3).
