@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Handler rewrites the answers of next. What is no answer to sign passes through as
@@ -53,7 +54,7 @@ type writer struct {
 	seen    int  // of body, that needs no second look
 	status  int
 	header  http.Header // as it was when the answer began; nil: none is held
-	body    []byte
+	body    strings.Builder
 }
 
 // Unwrap serves http.ResponseController, for deadlines.
@@ -70,7 +71,7 @@ func (w *writer) WriteHeader(status int) {
 	w.status = status
 	verdict := w.signer.judge(status, w.Header())
 	if verdict == untouched {
-		w.pass()
+		w.pass(0)
 		return
 	}
 	w.mode, w.sniff, w.header = holding, verdict == unnamed, w.Header().Clone()
@@ -86,8 +87,8 @@ func (w *writer) begun() (h, since http.Header) {
 	return h, since
 }
 
-// pass lets go of what is held.
-func (w *writer) pass() {
+// pass lets go of what is held, and is wanted of it.
+func (w *writer) pass(held int) {
 	w.mode = passing
 	if w.header == nil {
 		w.ResponseWriter.WriteHeader(w.status)
@@ -97,9 +98,10 @@ func (w *writer) pass() {
 	w.ResponseWriter.WriteHeader(w.status)
 	clear(h)
 	maps.Copy(h, since)
-	if len(w.body) > 0 {
-		_, _ = w.ResponseWriter.Write(w.body) // the next Write tells
+	if held > 0 {
+		_, _ = io.WriteString(w.ResponseWriter, w.body.String()[:held]) // the next Write tells
 	}
+	w.body.Reset()
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -114,19 +116,19 @@ func (w *writer) Write(p []byte) (int, error) {
 	case finished:
 		return 0, errFinished
 	}
-	held, n := len(w.body), min(len(p), maxBody-len(w.body))
-	w.body = append(w.body, p[:n]...)
+	held, n := w.body.Len(), min(len(p), maxBody-w.body.Len())
+	_, _ = w.body.Write(p[:n]) // it never fails
 	if w.sniff {
-		json, unsure := looksJSON(w.header, w.body, &w.seen)
+		json, unsure := looksJSON(w.header, w.body.String(), &w.seen)
 		if !unsure && !json {
-			w.body = w.body[:held]
-			w.pass()
+			w.pass(held)
 			return w.ResponseWriter.Write(p)
 		}
 		w.sniff = unsure
 	}
 	if n < len(p) {
-		w.mode, w.body = dropped, nil
+		w.mode = dropped
+		w.body.Reset()
 		return 0, errTooLarge
 	}
 	return n, nil
@@ -201,20 +203,21 @@ func (w *writer) finish() {
 	if w.mode != holding && w.mode != dropped {
 		return // it has gone, or there was none
 	}
-	if w.mode == holding && (w.sniff || w.request.Method == http.MethodHead && len(w.body) == 0) {
+	if w.mode == holding && (w.sniff || w.request.Method == http.MethodHead && w.body.Len() == 0) {
 		if !w.sniff {
 			describe(w.header) // it was said of the answer that is not signed
 		}
-		w.pass()
+		w.pass(w.body.Len())
 		return
 	}
 	err := errTooLarge
-	var out []byte
+	var out rewritten
 	h, _ := w.begun()
 	if w.mode == holding {
-		out, err = w.signer.answer(w.request.Context(), w.status, h, w.body)
+		out, err = w.signer.answer(w.request.Context(), w.status, h, w.body.String())
 	}
-	w.mode, w.body = finished, nil
+	w.mode = finished
+	w.body.Reset()
 	if err != nil {
 		w.signer.reportAnswer(w.request.Context(), err)
 		refuse(h)
@@ -226,9 +229,13 @@ func (w *writer) finish() {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(out)))
+	h.Set("Content-Length", strconv.Itoa(out.size()))
 	w.ResponseWriter.WriteHeader(w.status)
-	_, _ = w.ResponseWriter.Write(out) // the client may have left
+	for _, part := range out {
+		if _, err := io.WriteString(w.ResponseWriter, part); err != nil {
+			return // the client has left
+		}
+	}
 }
 
 // refuse takes from the header what belonged to the answer that does not leave.

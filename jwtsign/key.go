@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -100,6 +101,7 @@ type signingKey struct {
 	remote      bool
 	calls       chan struct{} // under way, of a remote one
 	jwk         []byte        // as it is published; nil: a Secret
+	header      [2]string     // of its tokens, before and behind their type
 	publishFrom time.Time
 	signFrom    time.Time
 	retireAt    time.Time
@@ -133,7 +135,18 @@ func newKey(k Key) (*signingKey, error) {
 	if err := key.prepare(); err != nil {
 		return nil, err
 	}
+	header, err := jose.Protected(key.alg, "?", key.id)
+	if err != nil {
+		return nil, fmt.Errorf("ID: %w", err)
+	}
+	key.header[0], key.header[1], _ = strings.Cut(string(header), "?")
 	return key, nil
+}
+
+// protected is the header of a token, whose type needs no escaping.
+func (k *signingKey) protected(typ string) []byte {
+	b := make([]byte, 0, len(k.header[0])+len(typ)+len(k.header[1]))
+	return append(append(append(b, k.header[0]...), typ...), k.header[1]...)
 }
 
 // prepare binds the key to its algorithm, and makes what is published of it.
@@ -190,10 +203,7 @@ func (k *signingKey) works() (ok bool) {
 // signature makes the token. A key in memory signs here and now; a call of any other
 // Signer goes on without the caller where that leaves.
 func (s *Signer) signature(ctx context.Context, k *signingKey, typ string, payload []byte) (string, error) {
-	protected, err := jose.Protected(k.alg, typ, k.id)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrClaims, err)
-	}
+	protected := k.protected(typ)
 	if !k.remote {
 		token, err := jose.Sign(k.alg, k.key, protected, payload)
 		if err != nil {

@@ -344,7 +344,6 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	var old []kept
 	by := map[string]int{}
-	var used atomic.Int64
 	use := func(ctx context.Context) error {
 		token, err := s.signer.Sign(ctx, map[string]any{"sub": "ann"})
 		if err != nil {
@@ -368,32 +367,36 @@ func TestRotationUnderLoad(t *testing.T) {
 				return fmt.Errorf("at %s: status %d, %w, %s", s.hands.now().Sub(clock()), status, err, *s.refused.Load())
 			}
 		}
-		used.Add(1)
 		return nil
 	}
 	var stop atomic.Bool
 	var group sync.WaitGroup
-	errs := make(chan error, 4)
-	for range 4 {
+	var used [4]atomic.Int64 // by each of those who go on asking
+	errs := make(chan error, len(used))
+	for i := range used {
 		group.Go(func() {
 			for !stop.Load() {
 				if err := use(t.Context()); err != nil {
 					errs <- err
 					return
 				}
+				used[i].Add(1)
 			}
 		})
 	}
-	// goOn waits for so many more answers.
+	// goOn waits for so many more answers of each, so that none of them is left
+	// behind by the clock with a token in its hands.
 	goOn := func(n int64) {
 		t.Helper()
-		n += used.Load()
-		require.Eventually(t, func() bool { return used.Load() >= n || len(errs) > 0 }, time.Minute, time.Millisecond)
+		for i := range used {
+			want := used[i].Load() + n
+			require.Eventually(t, func() bool { return used[i].Load() >= want || len(errs) > 0 }, time.Minute, time.Millisecond)
+		}
 	}
 	at := 0
 	for ; at <= 4500 && len(errs) == 0; at += 25 { // the clock moves on under the load
 		s.hands.set(float64(at))
-		goOn(4)
+		goOn(1)
 	}
 	select {
 	case err := <-errs:
@@ -408,7 +411,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	next[3].RetireAt = after(at)
 	next = append(next, jwtsign.Key{Private: jwtsign.SignerKey(rsaKey()), Algorithm: "PS256", ID: "key4", SignFrom: after(at - 25)})
 	require.NoError(t, s.signer.Replace(next))
-	goOn(100)
+	goOn(25)
 	stop.Store(true)
 	group.Wait()
 	close(errs)

@@ -1,7 +1,6 @@
 package jwtsign
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // ModifyResponse rewrites an answer of a backend, for httputil.ReverseProxy. Its
@@ -41,25 +41,27 @@ func (s *Signer) ModifyResponse(res *http.Response) error {
 			return err
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	var body strings.Builder
+	_, err := io.Copy(&body, io.LimitReader(res.Body, maxBody+1))
 	_ = res.Body.Close()
 	switch {
 	case err != nil:
 		err = fmt.Errorf("%w: it could not be read", ErrAnswer)
-	case len(body) > maxBody:
+	case body.Len() > maxBody:
 		err = errTooLarge
 	}
 	ctx := requestContext(res)
+	var out rewritten
 	if err == nil {
-		body, err = s.answer(ctx, res.StatusCode, res.Header, body)
+		out, err = s.answer(ctx, res.StatusCode, res.Header, body.String())
 	}
 	if err != nil {
 		s.reportAnswer(ctx, err)
 		return err
 	}
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	res.ContentLength, res.TransferEncoding, res.Uncompressed = int64(len(body)), nil, false
-	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	res.Body = io.NopCloser(strings.NewReader(strings.Join(out, "")))
+	res.ContentLength, res.TransferEncoding, res.Uncompressed = int64(out.size()), nil, false
+	res.Header.Set("Content-Length", strconv.Itoa(out.size()))
 	describe(res.Trailer)
 	return nil
 }
@@ -73,14 +75,14 @@ func requestContext(res *http.Response) context.Context {
 
 // peek looks at the beginning of a body without Content-Type, as little as tells.
 func peek(res *http.Response) (json bool, err error) {
-	var seen []byte
+	var seen strings.Builder
 	next, at := make([]byte, 1), 0
 	for unsure := true; unsure; {
 		n, err := res.Body.Read(next)
-		if seen = append(seen, next[:n]...); n > 0 {
-			json, unsure = looksJSON(res.Header, seen, &at)
+		if _, _ = seen.Write(next[:n]); n > 0 { // it never fails
+			json, unsure = looksJSON(res.Header, seen.String(), &at)
 		}
-		if len(seen) > maxBody {
+		if seen.Len() > maxBody {
 			return false, errTooLarge
 		}
 		if errors.Is(err, io.EOF) {
@@ -93,6 +95,6 @@ func peek(res *http.Response) (json bool, err error) {
 	res.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(seen), res.Body), res.Body}
+	}{io.MultiReader(strings.NewReader(seen.String()), res.Body), res.Body}
 	return json, nil
 }

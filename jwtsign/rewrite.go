@@ -1,7 +1,6 @@
 package jwtsign
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -60,25 +59,31 @@ type splice struct {
 	text     string
 }
 
+// rewritten is an answer in the parts that it was put together from.
+type rewritten []string
+
+func (r rewritten) size() (n int) {
+	for _, part := range r {
+		n += len(part)
+	}
+	return n
+}
+
 // rewrite signs the fields of an answer. Everything else in it stays as it is, to
 // the byte.
-func (s *Signer) rewrite(ctx context.Context, body string) ([]byte, error) {
+func (s *Signer) rewrite(ctx context.Context, body string) (rewritten, error) {
 	var cuts []splice
 	if err := s.walk(ctx, s.fields, body, 0, &cuts); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(cuts, func(a, b splice) int { return a.from - b.from })
-	size := len(body)
-	for _, c := range cuts {
-		size += len(c.text)
-	}
-	out := make([]byte, 0, size)
+	out := make(rewritten, 0, 2*len(cuts)+1)
 	at := 0
 	for _, c := range cuts {
-		out = append(append(out, body[at:c.from]...), c.text...)
+		out = append(out, body[at:c.from], c.text)
 		at = c.to
 	}
-	return append(out, body[at:]...), nil
+	return append(out, body[at:]), nil
 }
 
 // walk signs the fields in an object that stands at base of the answer.
@@ -180,12 +185,12 @@ func hasBody(status int) bool {
 
 // looksJSON reports whether a body without Content-Type begins as an object does;
 // unsure: more of it is needed. seen is how far it has looked.
-func looksJSON(h http.Header, body []byte, seen *int) (json, unsure bool) {
+func looksJSON(h http.Header, body string, seen *int) (json, unsure bool) {
 	switch coding(h) {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		const enough = 512
-		r, err := gzip.NewReader(bytes.NewReader(body))
+		r, err := gzip.NewReader(strings.NewReader(body))
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return true, len(body) < enough
 		}
@@ -194,7 +199,7 @@ func looksJSON(h http.Header, body []byte, seen *int) (json, unsure bool) {
 		}
 		plain := make([]byte, enough)
 		n, _ := io.ReadFull(r, plain)
-		json, unsure = looksJSON(nil, plain[:n], new(int))
+		json, unsure = looksJSON(nil, string(plain[:n]), new(int))
 		return json || unsure, unsure && len(body) < enough && n < enough
 	default:
 		return true, len(body) == 0 // nobody here can tell
@@ -202,11 +207,11 @@ func looksJSON(h http.Header, body []byte, seen *int) (json, unsure bool) {
 	const mark = "\xef\xbb\xbf"
 	for rest := body[*seen:]; ; rest = body[*seen:] {
 		switch {
-		case len(rest) < len(mark) && strings.HasPrefix(mark, string(rest)):
+		case len(rest) < len(mark) && strings.HasPrefix(mark, rest):
 			return false, true
 		case strings.IndexByte(" \t\r\n", rest[0]) >= 0:
 			*seen++
-		case bytes.HasPrefix(rest, []byte(mark)):
+		case strings.HasPrefix(rest, mark):
 			*seen += len(mark)
 		default:
 			return rest[0] == '{', false
@@ -215,7 +220,7 @@ func looksJSON(h http.Header, body []byte, seen *int) (json, unsure bool) {
 }
 
 // answer makes the body of a signable answer, and puts its header right.
-func (s *Signer) answer(ctx context.Context, status int, h http.Header, body []byte) ([]byte, error) {
+func (s *Signer) answer(ctx context.Context, status int, h http.Header, body string) (rewritten, error) {
 	if status == http.StatusPartialContent {
 		return nil, fmt.Errorf("%w: a part of one", ErrAnswer)
 	}
@@ -223,7 +228,7 @@ func (s *Signer) answer(ctx context.Context, status int, h http.Header, body []b
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.rewrite(ctx, string(plain))
+	out, err := s.rewrite(ctx, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -258,26 +263,26 @@ func coding(h http.Header) string {
 }
 
 // decoded is the body without its coding. What is not understood is never signed.
-func decoded(h http.Header, body []byte) ([]byte, error) {
+func decoded(h http.Header, body string) (string, error) {
 	switch coding(h) {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
 	default:
-		return nil, fmt.Errorf("%w: an unknown Content-Encoding", ErrAnswer)
+		return "", fmt.Errorf("%w: an unknown Content-Encoding", ErrAnswer)
 	}
-	r, err := gzip.NewReader(bytes.NewReader(body))
+	r, err := gzip.NewReader(strings.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: gzip", ErrAnswer)
+		return "", fmt.Errorf("%w: gzip", ErrAnswer)
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, maxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: gzip", ErrAnswer)
+	var plain strings.Builder
+	if _, err := io.Copy(&plain, io.LimitReader(r, maxBody+1)); err != nil {
+		return "", fmt.Errorf("%w: gzip", ErrAnswer)
 	}
-	if len(plain) > maxBody {
-		return nil, errTooLarge
+	if plain.Len() > maxBody {
+		return "", errTooLarge
 	}
-	return plain, nil
+	return plain.String(), nil
 }
 
 var errTooLarge = fmt.Errorf("%w: larger than 1 MiB", ErrAnswer)

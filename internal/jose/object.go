@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -483,15 +484,15 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// allPlain reports whether eight bytes stand for themselves. It may say no where
-// they do, never yes where one does not.
-func allPlain(s string) bool {
+// plainPrefix is how many of eight bytes stand for themselves, up to the first that
+// does not. A borrow reaches only the bytes behind that one.
+func plainPrefix(s string) int {
 	_ = s[7]
 	const ones = 0x0101010101010101
 	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 	quote, backslash := v^('"'*ones), v^('\\'*ones)
-	return ((v-0x20*ones)|(quote-ones)|(backslash-ones)|v)&(0x80*ones) == 0
+	return bits.TrailingZeros64(((v-0x20*ones)|(quote-ones)|(backslash-ones)|v)&(0x80*ones)) / 8
 }
 
 func (p *scanner) str() (escaped bool, err error) {
@@ -500,8 +501,11 @@ func (p *scanner) str() (escaped bool, err error) {
 	}
 	s, i := p.s, p.i+1
 	for {
-		for i+8 <= len(s) && allPlain(s[i:i+8]) {
-			i += 8
+		for i+8 <= len(s) {
+			n := plainPrefix(s[i : i+8])
+			if i += n; n < 8 {
+				break
+			}
 		}
 		for i < len(s) && plain[s[i]] {
 			i++

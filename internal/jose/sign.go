@@ -1,15 +1,14 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha512"
-	"encoding/asn1"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 )
 
 // Protected is the header of a token to sign, as JSON. Empty values are left out.
@@ -87,18 +86,49 @@ func signECDSA(a Alg, signer crypto.Signer, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jose: signing failed: %w", err)
 	}
-	var sig struct{ R, S *big.Int }
-	rest, err := asn1.Unmarshal(der, &sig)
-	if err != nil || len(rest) != 0 {
+	body, rest, ok := element(der, 0x30)
+	r, body, okR := element(body, 0x02)
+	s, body, okS := element(body, 0x02)
+	if !ok || !okR || !okS || len(rest) != 0 || len(body) != 0 {
 		return nil, errors.New("jose: signing failed: the signer made no ECDSA signature")
 	}
-	half, order := algs[a].size/2, algs[a].curve.Params().N
-	rs := make([]byte, 2*half)
-	for i, n := range []*big.Int{sig.R, sig.S} {
-		if n.Sign() <= 0 || n.Cmp(order) >= 0 {
+	half := algs[a].size / 2
+	rs := make([]byte, 3*half)
+	order := algs[a].curve.Params().N.FillBytes(rs[2*half:])
+	for i, n := range [][]byte{r, s} {
+		if !natural(n) {
 			return nil, errors.New("jose: signing failed: the signer made R or S out of range")
 		}
-		n.FillBytes(rs[i*half : (i+1)*half])
+		if n[0] == 0 {
+			n = n[1:]
+		}
+		part := rs[i*half : (i+1)*half]
+		if len(n) > half || copy(part[half-len(n):], n) == 0 || bytes.Compare(part, order) >= 0 {
+			return nil, errors.New("jose: signing failed: the signer made R or S out of range")
+		}
 	}
-	return rs, nil
+	return rs[:2*half], nil
+}
+
+// element reads one element of DER (X.690 section 8.1), with a length of up to 255.
+func element(der []byte, tag byte) (content, rest []byte, ok bool) {
+	if len(der) < 2 || der[0] != tag {
+		return nil, nil, false
+	}
+	n, der := int(der[1]), der[2:]
+	if n == 0x81 && len(der) > 0 && der[0] >= 0x80 {
+		n, der = int(der[0]), der[1:]
+	} else if n >= 0x80 {
+		return nil, nil, false
+	}
+	if n > len(der) {
+		return nil, nil, false
+	}
+	return der[:n], der[n:], true
+}
+
+// natural reports whether the content of a DER INTEGER is above zero, and not longer
+// than it must be (X.690 section 8.3).
+func natural(n []byte) bool {
+	return len(n) > 0 && n[0] < 0x80 && (n[0] > 0 || len(n) > 1 && n[1] >= 0x80)
 }
