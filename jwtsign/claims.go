@@ -153,11 +153,10 @@ func (s *shape) payload(given *jose.Object, now time.Time) ([]byte, error) {
 		}
 		member(name, value)
 	}
-	for _, name := range given.Names() {
+	for name, raw := range given.All() {
 		if slices.Contains(ours, name) {
 			continue
 		}
-		raw, _ := given.Raw(name)
 		if !printable(name) {
 			quoted, err := text(name)
 			if err != nil {

@@ -182,8 +182,8 @@ func New(cfg Config) (*Signer, error) {
 		bad("Statuses: empty, so that nothing would be signed")
 	}
 	for _, status := range s.statuses {
-		if status < 200 || status > 599 || !hasBody(status) {
-			bad("Statuses: %d has no body to sign in", status)
+		if status < 200 || status > 599 || !hasBody(status) || status == http.StatusPartialContent {
+			bad("Statuses: %d has no body to sign in, or a part of one", status)
 		}
 	}
 	if s.now == nil {

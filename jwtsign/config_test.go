@@ -119,6 +119,10 @@ func TestNewRefuses(t *testing.T) {
 		{"none signs any more", keys(at(ec("a"), 0, -60, -1)), "Keys, File: none signs"},
 		{"retires now", keys(at(ec("a"), 0, -60, 0), func() jwtsign.Key { k := ec("b"); k.RetireAt = clock(); return k }()), ""},
 		{"the only one retires now", keys(func() jwtsign.Key { k := ec("b"); k.RetireAt = clock(); return k }()), "Keys, File: none signs"},
+		{"all that is wrong with a key", keys(jwtsign.Key{
+			Private: jwtsign.SignerKey(nil), Algorithm: "none", ID: strings.Repeat("k", 513), PublishFrom: clock(),
+		}), "Keys[0].Algorithm: \"none\" is not supported, or not what the key is for\nKeys[0].PublishFrom, SignFrom, RetireAt: not in this order\nKeys[0].ID: "},
+		{"no algorithm, and no order", keys(jwtsign.Key{Private: jwtsign.SignerKey(newEC(t)), PublishFrom: clock()}), "Keys[0].Algorithm: required\nKeys[0].PublishFrom, SignFrom, RetireAt: "},
 		{"kid of 512 bytes", keys(ec(strings.Repeat("k", 512))), ""},
 
 		{"two fields of two types", kinds(of("", "a"), of("refresh+jwt", "a")), ""},
@@ -138,6 +142,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a path through a field", paths("a", "a/b"), "Fields[1].Path: "},
 		{"a field above a path", paths("a/b", "a"), "Fields[1].Path: "},
 		{"an empty name", paths("a//b"), "Fields[0].Path: "},
+		{"a name that is no UTF-8", paths("a/\xff"), "Fields[0].Path: "},
 		{"paths that differ by case", paths("a/B", "A/b", "a/b"), ""},
 
 		{"an issuer of 512 bytes", func(c *jwtsign.Config) { c.Issuer = "https://a/" + strings.Repeat("x", 502) }, ""},
@@ -159,6 +164,7 @@ func TestNewRefuses(t *testing.T) {
 		{"an empty method", func(c *jwtsign.Config) { c.Methods = []string{""} }, "Methods: "},
 		{"no method at all", func(c *jwtsign.Config) { c.Methods = []string{} }, "Methods: "},
 		{"no status at all", func(c *jwtsign.Config) { c.Statuses = []int{} }, "Statuses: "},
+		{"206", func(c *jwtsign.Config) { c.Statuses = []int{200, 206} }, "Statuses: 206"},
 		{"304", func(c *jwtsign.Config) { c.Statuses = []int{304} }, "Statuses: 304"},
 		{"600", func(c *jwtsign.Config) { c.Statuses = []int{600} }, "Statuses: 600"},
 		{"401", func(c *jwtsign.Config) { c.Statuses = []int{401} }, ""},
@@ -173,11 +179,13 @@ func TestNewRefuses(t *testing.T) {
 			}
 			require.ErrorContains(t, err, "jwtsign: ")
 			require.Nil(t, s)
-			found := false
-			for line := range strings.SplitSeq(err.Error(), "\n") {
-				found = found || strings.HasPrefix(line, "jwtsign: "+row.want) || row.want == "ID: " && strings.Contains(line, "].ID: ")
+			for want := range strings.SplitSeq(row.want, "\n") {
+				found := false
+				for line := range strings.SplitSeq(err.Error(), "\n") {
+					found = found || strings.HasPrefix(line, "jwtsign: "+want) || want == "ID: " && strings.Contains(line, "].ID: ")
+				}
+				require.True(t, found, "%s", err)
 			}
-			require.True(t, found, "%s", err)
 		})
 	}
 }

@@ -113,27 +113,32 @@ func newKey(k Key) (*signingKey, error) {
 	}
 	private := k.Private.reveal()
 	key := &signingKey{id: k.ID, alg: private.alg, key: private.key, publishFrom: k.PublishFrom, signFrom: k.SignFrom, retireAt: k.RetireAt}
+	var errs []error
 	if k.Algorithm != "" {
 		alg, known := jose.ParseAlg(k.Algorithm)
 		if !known || key.alg != 0 && alg != key.alg {
-			return nil, fmt.Errorf("Algorithm: %q is not supported, or not what the key is for", k.Algorithm)
+			errs = append(errs, fmt.Errorf("Algorithm: %q is not supported, or not what the key is for", k.Algorithm))
 		}
 		key.alg = alg
-	}
-	if key.alg == 0 {
-		return nil, errors.New("Algorithm: required")
+	} else if key.alg == 0 {
+		errs = append(errs, errors.New("Algorithm: required"))
 	}
 	if key.id == "" {
 		key.id = private.id
 	}
 	if !k.RetireAt.IsZero() && !k.RetireAt.After(k.SignFrom) || k.PublishFrom.After(k.SignFrom) {
-		return nil, errors.New("PublishFrom, SignFrom, RetireAt: not in this order")
+		errs = append(errs, errors.New("PublishFrom, SignFrom, RetireAt: not in this order"))
 	}
 	if len(key.id) > 512 || !utf8.ValidString(key.id) {
-		return nil, errors.New("ID: longer than 512 bytes, or no UTF-8")
+		errs = append(errs, errors.New("ID: longer than 512 bytes, or no UTF-8"))
 	}
-	if err := key.prepare(); err != nil {
-		return nil, err
+	if key.alg != 0 { // else nobody knows what the key must be like
+		if err := key.prepare(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	header, err := jose.Protected(key.alg, "?", key.id)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
@@ -27,8 +28,8 @@ type field struct {
 const maxBody = 1 << 20
 
 func (f *field) add(of Field, shape *shape) error {
-	if len(of.Path) == 0 || slices.Contains(of.Path, "") {
-		return errors.New("required, without empty names")
+	if len(of.Path) == 0 || slices.ContainsFunc(of.Path, func(name string) bool { return name == "" || !utf8.ValidString(name) }) {
+		return errors.New("required, without empty names, in UTF-8")
 	}
 	for i, name := range of.Path {
 		if f.shape != nil {

@@ -42,7 +42,9 @@ func newRing(keys []Key, calls int) (*ring, []error) {
 	for i, k := range keys {
 		key, err := newKey(k)
 		if err != nil {
-			bad(i, "%w", err)
+			for _, one := range faults(err) {
+				bad(i, "%w", one)
+			}
 			continue
 		}
 		for _, other := range r.keys {
@@ -57,6 +59,14 @@ func newRing(keys []Key, calls int) (*ring, []error) {
 		r.keys = append(r.keys, key)
 	}
 	return r, errs
+}
+
+// faults are the parts of an error that errors.Join made.
+func faults(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // signing is the key that signs; nil if none may.

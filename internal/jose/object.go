@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -97,6 +98,17 @@ func (o *Object) Names() []string {
 		names[i] = o.members[i].name
 	}
 	return names
+}
+
+// All are the members, in the order of the text: names, and the text of each value.
+func (o *Object) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := range o.members {
+			if !yield(o.members[i].name, o.members[i].raw) {
+				return
+			}
+		}
+	}
 }
 
 func (o *Object) find(name string) int {
@@ -484,26 +496,22 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// plainPrefix is how many of eight bytes stand for themselves, up to the first that
-// does not. A borrow reaches only the bytes behind that one.
-func plainPrefix(s string) int {
-	_ = s[7]
-	const ones = 0x0101010101010101
-	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	quote, backslash := v^('"'*ones), v^('\\'*ones)
-	return bits.TrailingZeros64(((v-0x20*ones)|(quote-ones)|(backslash-ones)|v)&(0x80*ones)) / 8
-}
-
 func (p *scanner) str() (escaped bool, err error) {
 	if p.i >= len(p.s) || p.s[p.i] != '"' {
 		return false, errSyntax
 	}
+	const ones = 0x0101010101010101
 	s, i := p.s, p.i+1
 	for {
-		for i+8 <= len(s) {
-			n := plainPrefix(s[i : i+8])
-			if i += n; n < 8 {
+		// Eight bytes at a time, up to the first that does not stand for itself: a
+		// borrow reaches only the bytes behind that one.
+		for ; i+8 <= len(s); i += 8 {
+			b := s[i : i+8]
+			v := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+				uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+			quote, backslash := v^('"'*ones), v^('\\'*ones)
+			if odd := ((v - 0x20*ones) | (quote - ones) | (backslash - ones) | v) & (0x80 * ones); odd != 0 {
+				i += bits.TrailingZeros64(odd) / 8
 				break
 			}
 		}
