@@ -1,7 +1,6 @@
 package jwtsign
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -85,7 +84,7 @@ var errText = errors.New("invalid UTF-8")
 // text is a value as JSON. encoding/json replaces invalid UTF-8, and marks it so
 // that it can be told from the character that stands for it.
 func text(v any) (string, error) {
-	var b bytes.Buffer
+	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {

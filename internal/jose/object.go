@@ -352,6 +352,9 @@ func (p *scanner) members(depth int, into []member, keep bool) ([]member, error)
 			return nil, err
 		}
 		if keep {
+			if into == nil {
+				into = make([]member, 0, 8)
+			}
 			into = append(into, member{name: name, raw: p.s[start:p.i], at: int32(start), escaped: escaped})
 		}
 		p.space()
