@@ -28,6 +28,9 @@ type AdminConfig struct {
 	// it is none of ours, or is bad. An error: it cannot be told (503). Nil: there is
 	// no /revoke.
 	Verify func(ctx context.Context, token string) (Claims, error)
+	// PerMinute is how many tokens a caller that is not Privileged may revoke by RFC
+	// 7009 in a minute; above, the answer is 429. Zero: 600.
+	PerMinute int
 	// Audit is told of every write that was made or refused, synchronously. Nil: nobody.
 	Audit func(ctx context.Context, e Event)
 }
@@ -46,7 +49,10 @@ func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Authorize == nil {
 		return nil, errors.New("revoke: Authorize: required")
 	}
-	a := &admin{c, cfg}
+	if cfg.PerMinute < 0 {
+		return nil, errors.New("revoke: PerMinute: negative")
+	}
+	a := &admin{Checker: c, cfg: cfg, quota: quota{perMinute: orElse(cfg.PerMinute, 600)}}
 	mux := http.NewServeMux()
 	if cfg.Verify != nil {
 		mux.HandleFunc("/revoke", a.revoke)
@@ -61,7 +67,8 @@ func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
 
 type admin struct {
 	*Checker
-	cfg AdminConfig
+	cfg   AdminConfig
+	quota quota
 }
 
 // caller answers, if there is none.
@@ -135,6 +142,12 @@ func (a *admin) revoke(w http.ResponseWriter, r *http.Request) {
 	if expires, ends := instantOf(claims, "exp"); ends {
 		rec.Expires = time.Unix(0, expires.ns)
 	}
+	if wait, ok := a.share(who); !ok {
+		a.audit(r, Event{Kind: eventRefused, Record: KindToken, Actor: who.Name})
+		retryAfter(w, wait)
+		refuse(w, http.StatusTooManyRequests, "temporarily_unavailable", "")
+		return
+	}
 	receipt, err := a.Revoke(r.Context(), rec)
 	a.audit(r, Event{Kind: eventRevoked, Record: KindToken, Issuer: rec.Issuer, ID: receipt.ID, Actor: who.Name, Err: err})
 	if err != nil {
@@ -142,6 +155,14 @@ func (a *admin) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, nil)
+}
+
+// share reports whether a caller may write once more, or when.
+func (a *admin) share(who Caller) (wait time.Duration, ok bool) {
+	if who.Privileged {
+		return 0, true
+	}
+	return a.quota.take(who.ClientID, a.clock())
 }
 
 // recordJSON is a Record as the API has it. Times are RFC 3339.

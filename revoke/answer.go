@@ -54,8 +54,12 @@ func fail(w http.ResponseWriter, err error) {
 	}
 }
 
-func unavailableAnswer(w http.ResponseWriter, after time.Duration) {
+func retryAfter(w http.ResponseWriter, after time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(after, time.Second).Seconds()))))
+}
+
+func unavailableAnswer(w http.ResponseWriter, after time.Duration) {
+	retryAfter(w, after)
 	refuse(w, http.StatusServiceUnavailable, "temporarily_unavailable", "")
 }
 

@@ -117,3 +117,16 @@ func (f FilterOf) Bytes() (n int) {
 	}
 	return n
 }
+
+// Quota is one by itself.
+type Quota struct{ q quota }
+
+// Take takes.
+func (q *Quota) Take(caller string, now time.Time) bool {
+	q.q.perMinute = 2
+	_, ok := q.q.take(caller, now)
+	return ok
+}
+
+// Names is how many callers are counted by themselves.
+func (q *Quota) Names() int { return len(q.q.used) }

@@ -1,0 +1,49 @@
+package celrule
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+)
+
+// adapter gives CEL the values of claims, at every level.
+type adapter struct{ types.Adapter }
+
+func (a adapter) NativeToValue(v any) ref.Val {
+	switch v := v.(type) {
+	case ref.Val:
+		return v
+	case string:
+		return types.String(v)
+	case json.Number:
+		return number(string(v))
+	case []any:
+		return types.NewDynamicList(a, v)
+	case map[string]any:
+		return types.NewStringInterfaceMap(a, v)
+	}
+	return a.Adapter.NativeToValue(v)
+}
+
+func claim(v any) ref.Val { return adapter{types.DefaultTypeAdapter}.NativeToValue(v) }
+
+// number keeps integers exact.
+func number(s string) ref.Val {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return types.Int(n)
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return types.Uint(n)
+	}
+	if !strings.ContainsAny(s, ".eE") {
+		return fault(tooLarge)
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return fault(tooLarge)
+	}
+	return types.Double(f)
+}

@@ -1,0 +1,2 @@
+// Package redislog is a revoke.Log on Redis.
+package redislog

@@ -1,0 +1,174 @@
+package redislog
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-auth/gatehouse/revoke"
+)
+
+// Replay has what is kept beside the stream, if all is asked for, without Position,
+// and then the stream up to what was the last entry when it began.
+func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entry, error] {
+	return func(yield func(revoke.Entry, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		begin, err := l.state(ctx)
+		if told := l.told.Load(); told != nil && err == nil {
+			err = l.compare("page", told, begin)
+		}
+		if err == nil && after == [2]uint64{} {
+			var done bool
+			if done, err = l.pins(ctx, yield); done {
+				return
+			}
+		}
+		if err != nil {
+			yield(revoke.Entry{}, err)
+			return
+		}
+		next := l.page(ctx, begin, after)
+		for before(after, begin.Last) {
+			p := <-next
+			if p.err != nil {
+				yield(revoke.Entry{}, p.err)
+				return
+			}
+			if len(p.entries) == 0 {
+				return
+			}
+			after = p.entries[len(p.entries)-1].Position
+			if before(after, begin.Last) { // read while this one is merged
+				next = l.page(ctx, begin, after)
+			}
+			for _, e := range p.entries {
+				if before(begin.Last, e.Position) || !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+type page struct {
+	entries []revoke.Entry
+	err     error
+}
+
+// page reads one, and has seen at the same moment that the stream is still the one
+// of which it is.
+func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64) <-chan page {
+	next := make(chan page, 1)
+	if !before(after, begin.Last) {
+		return next
+	}
+	go func() {
+		entries, err := ask(ctx, l, "page", l.cfg.Timeout, func(ctx context.Context) ([]revoke.Entry, int, error) {
+			var read *redis.XMessageSliceCmd
+			now, err := l.exchange(ctx, func(p redis.Pipeliner) {
+				read = p.XRangeN(ctx, l.stream, "("+formatID(after), formatID(begin.Last), int64(l.cfg.PageSize))
+			})
+			if err == nil {
+				err = l.compare("page", begin, now)
+			}
+			if err == nil {
+				err = read.Err()
+			}
+			if err != nil {
+				return nil, 0, err
+			}
+			entries, err := entriesOf("page", read.Val(), after)
+			return entries, len(entries), err
+		})
+		next <- page{entries, err}
+	}()
+	return next
+}
+
+// compare finds that what was seen now is not what was seen before, with more.
+func (l *Log) compare(op string, old, now *snapshot) error {
+	switch {
+	case old.Epoch != "" && now.Epoch != old.Epoch:
+		return l.gap(op, "Redis was emptied")
+	case before(now.Last, old.Last), now.Added < old.Added:
+		return l.gap(op, "Redis has lost entries")
+	}
+	return nil
+}
+
+// gap is an ErrGap with what shows it.
+func (l *Log) gap(op, detail string) error {
+	l.gaps.Add(1)
+	return &commandError{op, detail, ErrGap}
+}
+
+// entriesOf are in order, or it is no Redis.
+func entriesOf(op string, messages []redis.XMessage, after [2]uint64) ([]revoke.Entry, error) {
+	entries := make([]revoke.Entry, len(messages))
+	for i, m := range messages {
+		e, ok := entryOf(m)
+		if !ok || !before(after, e.Position) {
+			return nil, &commandError{op, "ids are out of order", ErrUnavailable}
+		}
+		entries[i], after = e, e.Position
+	}
+	return entries, nil
+}
+
+// pins yields those that have not lapsed, and reports that no more is wanted. Those
+// that have lapsed long ago are deleted, if that is allowed.
+func (l *Log) pins(ctx context.Context, yield func(revoke.Entry, error) bool) (done bool, err error) {
+	var lapsed []string
+	for cursor := uint64(0); ; {
+		type scanned struct {
+			pairs  []string
+			cursor uint64
+		}
+		got, err := ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (s scanned, n int, err error) {
+			// In a MULTI for the sake of the master alone.
+			var scan *redis.ScanCmd
+			_, err = l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+				scan = p.HScan(ctx, l.kept, cursor, pinPrefix+"*", int64(l.cfg.PageSize))
+				return nil
+			})
+			if err == nil {
+				s.pairs, s.cursor, err = scan.Result()
+			}
+			return s, len(s.pairs) / 2, err
+		})
+		if err != nil {
+			return false, err
+		}
+		for i := 0; i+1 < len(got.pairs); i += 2 {
+			milli, data, ok := unpinned(got.pairs[i+1])
+			if !ok {
+				data = "" // for the Checker to refuse
+			}
+			if ok && milli > 0 && l.lapsed(milli) {
+				lapsed = append(lapsed, got.pairs[i])
+				continue
+			}
+			if !yield(revoke.Entry{Data: []byte(data)}, nil) {
+				return true, nil
+			}
+		}
+		if cursor = got.cursor; cursor == 0 {
+			break
+		}
+	}
+	if lapsed != nil {
+		_, _ = ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (struct{}, int, error) {
+			return struct{}{}, len(lapsed), l.client.HDel(ctx, l.kept, lapsed...).Err()
+		})
+	}
+	return false, nil
+}
+
+// lapsed is by the clock of Redis and by ours.
+func (l *Log) lapsed(milli int64) bool {
+	now := min(int64(l.newest.Load()), time.Now().UnixMilli())
+	return milli+margin.Milliseconds() < now
+}

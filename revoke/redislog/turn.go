@@ -1,0 +1,33 @@
+package redislog
+
+import (
+	"context"
+	"time"
+)
+
+// turnFor is for how long a turn is had at most.
+const turnFor = time.Minute
+
+// Turn is for a Checker that gives back what Redis has lost: of many that see the
+// loss at once, one does at a time, and the next finds what it has given. A nil
+// release and a nil error: another has the turn. It is there to save room, and guards
+// nothing: records that come twice do no harm.
+func (l *Log) Turn(ctx context.Context) (release func(), err error) {
+	begun := time.Now()
+	got, err := ask(ctx, l, "turn", l.cfg.Timeout, func(ctx context.Context) (bool, int, error) {
+		got, err := l.client.SetNX(ctx, l.turn, 1, turnFor).Result()
+		return got, 0, err
+	})
+	if err != nil || !got {
+		return nil, err
+	}
+	rest := context.WithoutCancel(ctx) // the caller's may have ended when the work is done
+	return func() {
+		if time.Since(begun) > turnFor-2*l.cfg.Timeout && time.Since(begun) > turnFor/2 {
+			return // it may be another's by now
+		}
+		_, _ = ask(rest, l, "turn", l.cfg.Timeout, func(ctx context.Context) (struct{}, int, error) {
+			return struct{}{}, 0, l.client.Del(ctx, l.turn).Err()
+		})
+	}, nil
+}
