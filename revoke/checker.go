@@ -57,6 +57,19 @@ type view struct {
 	requireID bool
 	global    []*shape
 	byIssuer  map[string][]*shape
+	only      string   // the issuer, where there is one
+	shapes    []*shape // its
+}
+
+// of is the shapes of an issuer.
+func (v *view) of(issuer string) []*shape {
+	if v.shapes != nil {
+		if issuer == v.only {
+			return v.shapes
+		}
+		return nil
+	}
+	return v.byIssuer[issuer]
 }
 
 // Format keeps keys out of every fmt verb.
@@ -123,7 +136,7 @@ func (c *Checker) ask(v *view, q *question) Reason {
 	}
 	iss, _ := q.claims.Get("iss")
 	issuer, _ := iss.(string)
-	for _, sh := range v.byIssuer[issuer] {
+	for _, sh := range v.of(issuer) {
 		if sh.refuses(q) {
 			return Reason(sh.kind)
 		}
@@ -192,6 +205,11 @@ func (s *state) show(sh *shape, lifetime bool) {
 			}
 			if next.byIssuer[sh.issuer] = list; len(list) == 0 {
 				delete(next.byIssuer, sh.issuer)
+			}
+			next.shapes = nil
+			if len(next.byIssuer) == 1 {
+				for next.only, next.shapes = range next.byIssuer { //nolint:revive // there is one
+				}
 			}
 		}
 	}

@@ -55,8 +55,9 @@ func (t Table) Sweep(dead func(uint64) bool) {
 
 // Slots is the size of all shards.
 func (t Table) Slots() (n int) {
-	for _, sh := range *t.dir.Load() {
-		n += len(sh.slots.Load().keys)
+	dir := *t.dir.Load()
+	for i := range dir {
+		n += len(dir[i].slots.Load().keys)
 	}
 	return n
 }

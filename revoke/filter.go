@@ -202,7 +202,7 @@ func (c *Checker) filtered(ctx context.Context, v *view, q *question) (bool, err
 		return false, nil
 	}
 	until := untilOf(time.Unix(0, expires.ns))
-	for _, sh := range v.byIssuer[issuer] {
+	for _, sh := range v.of(issuer) {
 		if !sh.inFilter {
 			continue
 		}

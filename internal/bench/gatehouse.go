@@ -14,7 +14,7 @@ var ours = []candidate{
 		return gatehouse(s.key, jwtvalidate.Config{CacheEntries: -1})
 	}},
 	{name: "Gatehouse, first sight and remembering", build: func(ctx context.Context, s *setup) (http.Handler, error) {
-		return crowded(ctx, s.key, full.fill, jwtvalidate.Config{})
+		return crowded(ctx, s.key, s.fill, jwtvalidate.Config{})
 	}},
 	{name: "Gatehouse, seen before", repeat: true, build: func(_ context.Context, s *setup) (http.Handler, error) {
 		return gatehouse(s.key, jwtvalidate.Config{})

@@ -13,6 +13,7 @@ require (
 	github.com/krakendio/krakend-jose/v2 v2.7.0
 	github.com/lestrrat-go/jwx/v2 v2.1.7
 	github.com/luraproject/lura/v2 v2.7.0
+	github.com/stretchr/testify v1.12.1
 )
 
 require (
@@ -114,6 +115,7 @@ require (
 	go.opentelemetry.io/otel v1.43.0 // indirect
 	go.opentelemetry.io/otel/metric v1.43.0 // indirect
 	go.opentelemetry.io/otel/trace v1.43.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	gocloud.dev v0.39.0 // indirect
 	gocloud.dev/secrets/hashivault v0.39.0 // indirect
 	golang.org/x/arch v0.3.0 // indirect

@@ -65,7 +65,7 @@ type sizes struct {
 }
 
 var full = sizes{
-	turn: 10_000, fill: 30_000, rotation: []int{100, 10_000, 1_000_000}, requests: 1 << 19,
+	turn: 10_000, fill: 30_000, rotation: []int{100, 10_000, 1_000_000}, requests: 3 << 18,
 	issuers: []int{1, 10, 1_000}, memory: 10_000, http: 2 * time.Second,
 }
 

@@ -43,7 +43,7 @@ func peersSection(ctx context.Context, s *session) error {
 
 // comparePeers has the bare verification in the first row.
 func (s *session) comparePeers(ctx context.Context, alg string) ([]figures, error) {
-	setup, err := newSetup(ctx, alg)
+	setup, err := newSetup(ctx, alg, s.sizes.fill)
 	if err != nil {
 		return nil, err
 	}

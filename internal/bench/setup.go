@@ -13,9 +13,10 @@ type setup struct {
 	keys    []byte // JWK Set
 	keysURL string // where it is served, for those that insist on fetching
 	server  *http.Server
+	fill    int // tokens of others in our memory
 }
 
-func newSetup(ctx context.Context, alg string) (*setup, error) {
+func newSetup(ctx context.Context, alg string, fill int) (*setup, error) {
 	k, err := newKey(alg)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func newSetup(ctx context.Context, alg string) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &setup{key: k, keys: keys, keysURL: "http://" + listener.Addr().String() + "/jwks"}
+	s := &setup{key: k, keys: keys, keysURL: "http://" + listener.Addr().String() + "/jwks", fill: fill}
 	s.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(keys)

@@ -45,7 +45,7 @@
 // Syntax, names, and types where they are known: claims are dynamic. The result
 // is bool, or a claim that must be a bool then. Patterns of matches and time zones are
 // literals, compiled or loaded now; evaluating reads and writes nothing but memory.
-// Of the language there are the standard functions and macros, and charAt, indexOf, lastIndexOf,
+// Of the language there are the standard functions and macros, and charAt,
 // lowerAscii, upperAscii, split, substring, trim, cidr, containsIP, ip and isIP; no messages. A
 // text has at most 8 KiB, 64 levels and 4000 nodes, its macros 3 levels, its patterns 500 instructions.
 // Within a macro nothing is built that could grow with each element: no list or map

@@ -27,6 +27,7 @@ type evaluation struct {
 	clock   func() time.Time
 	time    types.Timestamp // zero: not asked for yet
 	query   url.Values      // nil: not asked for yet
+	claims  lookup
 	kept    []kept
 	work    int // steps so far
 	look    int // steps at which the request's context is looked at again
@@ -45,7 +46,8 @@ func (e *evaluation) Parent() cel.Activation { return nil }
 func (e *evaluation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "claims":
-		return &lookup{of: e, find: (*evaluation).claim}, true
+		e.claims = lookup{of: e, find: (*evaluation).claim}
+		return &e.claims, true
 	case "now":
 		if e.time.IsZero() {
 			e.time.Time = e.clock().UTC()

@@ -36,6 +36,7 @@ var language = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("request.path_values", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("request.query", cel.MapType(cel.StringType, texts)),
 		cel.Variable("request.headers", cel.MapType(cel.StringType, texts)),
+		cel.EnableErrorOnBadPresenceTest(true), // has of what is no map cannot say
 		cel.ParserExpressionSizeLimit(maxText),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ParserErrorRecoveryLimit(2),
@@ -50,13 +51,13 @@ var language = sync.OnceValues(func() (*cel.Env, error) {
 })
 
 // allowed are the functions beside operators. What is not here may read files, or
-// make much of little, such as replace; so may what a later version brings.
+// make much of little, such as replace, or take long, such as indexOf; so may what a later version brings.
 var allowed = set(
 	"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint",
 	"size", "contains", "startsWith", "endsWith", "matches",
 	"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
 	"getHours", "getMinutes", "getSeconds", "getMilliseconds",
-	"charAt", "indexOf", "lastIndexOf", "lowerAscii", "upperAscii", "split", "substring", "trim",
+	"charAt", "lowerAscii", "upperAscii", "split", "substring", "trim",
 	"cidr", "containsIP", "ip", "isIP",
 )
 

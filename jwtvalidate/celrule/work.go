@@ -9,9 +9,9 @@ import (
 
 // Bounds of the work of one evaluation.
 const (
-	maxWork  = 100_000 // steps, most of them some ten nanoseconds
-	maxCalls = 64      // without macros, that need no counting
-	interval = 256     // steps between two looks at the request's context
+	maxWork  = 50_000 // steps, most of them some ten nanoseconds
+	maxCalls = 64     // without macros, that need no counting
+	interval = 256    // steps between two looks at the request's context
 )
 
 // counter is the name by which a node finds its evaluation. No text can say it.
