@@ -157,15 +157,31 @@ func (s *slots) set(i int, value uint64) {
 
 // insert is for a shard that has room.
 func (s *slots) insert(fp, value uint64) {
+	i := s.free(fp)
+	s.set(i, value)
+	atomic.StoreUint64(&s.keys[i], fp)
+	s.setTag(i, tagOf(fp))
+}
+
+// fill is insert before there are readers.
+func (s *slots) fill(fp, value uint64) {
+	i := s.free(fp)
+	if s.v64 != nil {
+		s.v64[i] = value
+	} else {
+		s.v32[i] = uint32(value)
+	}
+	s.keys[i] = fp
+	s.tags[i/group] |= tagOf(fp) << (i % group * 8)
+}
+
+// free is the slot for another entry of fp.
+func (s *slots) free(fp uint64) int {
 	g := s.home(fp) / group
 	for {
 		word := atomic.LoadUint64(&s.tags[g])
 		if free := (word - ones) &^ word & tops; free != 0 {
-			i := g*group + bits.TrailingZeros64(free)/8
-			s.set(i, value)
-			atomic.StoreUint64(&s.keys[i], fp)
-			s.setTag(i, tagOf(fp))
-			return
+			return g*group + bits.TrailingZeros64(free)/8
 		}
 		if g++; g == len(s.tags) {
 			g = 0
@@ -200,7 +216,7 @@ func (t *table) rebuild(sh *shard) {
 	old, fresh := sh.slots.Load(), t.newSlots(sh.live)
 	for i, fp := range old.keys {
 		if old.holds(i) {
-			fresh.insert(fp, old.value(i))
+			fresh.fill(fp, old.value(i))
 		}
 	}
 	sh.slots.Store(fresh)
@@ -222,7 +238,7 @@ func (t *table) split() {
 	}
 	for i, fp := range old.keys {
 		if old.holds(i) {
-			dir[fp>>56].slots.Load().insert(fp, old.value(i))
+			dir[fp>>56].slots.Load().fill(fp, old.value(i))
 		}
 	}
 	t.dir.Store(&dir)

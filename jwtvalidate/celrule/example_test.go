@@ -14,7 +14,7 @@ func ExampleNew() {
 		"claims.sub == 'ada' && 'admin' in claims.roles",
 		"claims.level >= 4",
 		"claims.department == 'sales'",
-		"claims.level => 4",
+		"claims.sub.matches('(')",
 		"request.mehtod == 'GET'",
 	}
 	// Claims for the example; a service has them from its Validator.
@@ -53,6 +53,6 @@ func ExampleNew() {
 	// passes
 	// jwtvalidate: forbidden: CEL(claims.level >= 4)
 	// jwtvalidate: forbidden: CEL(claims.department == 'sales')
-	// refused when made: celrule: 1:14: Syntax error
+	// refused when made: celrule: 1:20: invalid matches argument
 	// refused when made: celrule: 1:1: request has method, host, path, path_values, query, headers and client_address
 }

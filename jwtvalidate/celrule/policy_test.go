@@ -166,6 +166,9 @@ func TestClaims(t *testing.T) {
 		{"now.getHours() == 10 && now.getHours('Europe/Berlin') == 11 && now.getHours('-05:30') == 4", pass},
 		{"claims.level.getHours('Europe/Berlin') == 11", cannot},
 		{"true", pass},
+		{".claims.tenant == 'acme' && claims.realm['access'].roles.size() == 1", pass},
+		{"(has(claims.missing) ? claims.missing : claims.tenant) == 'acme'", pass},
+		{"claims.yes ? claims.no : claims.missing", deny},
 		{"claims.tenant == '\x00'", deny},
 	} {
 		t.Run(row.expr, func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/cel-go/common/types"
 )
 
-// New makes a rule from an expression. Its errors begin with line:column, one a
-// line. With an error comes the zero Rule, which nothing accepts. Events name the
+// New makes a rule from an expression. Its errors tell up to five mistakes, each in
+// a line that begins with celrule: and, where it has one, its place as line:column. With an error comes the zero Rule, which nothing accepts. Events name the
 // rule by the beginning of the text; Named gives it another name.
 func New(expr string) (jwtvalidate.Rule, error) { return NewWithClock(expr, time.Now) }
 

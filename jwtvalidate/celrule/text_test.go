@@ -36,6 +36,7 @@ func TestRefusedTexts(t *testing.T) {
 		{"query compared", "request.query == request.query", "asked by name"},
 		{"all path values", "[request.path_values].size() == 1", "asked by name"},
 		{"path values as a key", "claims.a[request.path_values] == 1", "asked by name"},
+		{"all claims from the root", ".claims == .claims", "asked by name"},
 		{"shadow", "[1].exists(claims, true)", "a macro's variable cannot be claims"},
 		{"shadow", "[1].exists(now, now == 1)", "a macro's variable cannot be now"},
 		{"replace", "'a'.replace('a', 'aa') == 'b'", "there is no function replace"},

@@ -12,9 +12,9 @@ import (
 
 // Config makes a Log. It is plain data.
 type Config struct {
-	// Client reaches Redis: one server, Sentinel or Cluster. Addresses, TLS, user and
-	// pool are its own matter, and so is to close it. Run keeps one connection of the
-	// pool. Required.
+	// Client reaches Redis: one server, Sentinel or Cluster, the master in each case.
+	// Addresses, TLS, user and pool are its own matter, and so is to close it. Run keeps
+	// one connection of the pool. Required.
 	Client redis.UniversalClient
 	// Namespace is what the keys have in common, in printable ASCII without braces,
 	// at most 128 bytes. Zero: "gatehouse:revoke".
@@ -74,8 +74,10 @@ func New(cfg Config) (*Log, error) {
 	bad(cfg.PageSize < 0 || cfg.PageSize > maxPageSize, "PageSize: not within 10000")
 	bad(cfg.WaitReplicas < 0, "WaitReplicas: negative")
 	bad(cfg.WaitReplicas == 0 && cfg.WaitTimeout > 0, "WaitTimeout: for WaitReplicas")
-	switch cfg.Client.(type) {
-	case *redis.Client, *redis.ClusterClient:
+	switch c := cfg.Client.(type) {
+	case *redis.Client:
+	case *redis.ClusterClient:
+		bad(c.Options().ReadOnly, "Client: it reads from replicas, which lag behind")
 	default:
 		bad(cfg.WaitReplicas > 0, "WaitReplicas: wants a *redis.Client or *redis.ClusterClient")
 	}

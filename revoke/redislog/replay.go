@@ -58,8 +58,7 @@ type page struct {
 	err     error
 }
 
-// page reads one, and has seen at the same moment that the stream is still the one
-// of which it is.
+// page reads one, and sees after it that the stream is still the one of which it is.
 func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64) <-chan page {
 	next := make(chan page, 1)
 	if !before(after, begin.Last) {
@@ -128,15 +127,7 @@ func (l *Log) pins(ctx context.Context, yield func(revoke.Entry, error) bool) (d
 			cursor uint64
 		}
 		got, err := ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (s scanned, n int, err error) {
-			// In a MULTI for the sake of the master alone.
-			var scan *redis.ScanCmd
-			_, err = l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-				scan = p.HScan(ctx, l.kept, cursor, pinPrefix+"*", int64(l.cfg.PageSize))
-				return nil
-			})
-			if err == nil {
-				s.pairs, s.cursor, err = scan.Result()
-			}
+			s.pairs, s.cursor, err = l.client.HScan(ctx, l.kept, cursor, pinPrefix+"*", int64(l.cfg.PageSize)).Result()
 			return s, len(s.pairs) / 2, err
 		})
 		if err != nil {

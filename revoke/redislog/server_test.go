@@ -131,7 +131,7 @@ func clientOf(t testing.TB, addr string, with ...func(*redis.Options)) *redis.Cl
 // sends no RST.
 type proxy struct {
 	listener net.Listener
-	target   string
+	target   atomic.Pointer[string]
 	delay    atomic.Int64 // of each answer, in nanoseconds
 	silent   atomic.Bool  // connections stay, and nothing passes
 	refuses  atomic.Bool
@@ -144,7 +144,8 @@ func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
+	p := &proxy{listener: l, conns: map[net.Conn]bool{}}
+	p.target.Store(&target)
 	t.Cleanup(func() { _ = l.Close(); p.cut() })
 	go func() {
 		for {
@@ -163,7 +164,7 @@ func startProxy(t testing.TB, target string) *proxy {
 }
 
 func (p *proxy) serve(c net.Conn) {
-	s, err := net.Dial("tcp", p.target)
+	s, err := net.Dial("tcp", *p.target.Load())
 	if err != nil {
 		_ = c.Close()
 		return
@@ -273,16 +274,14 @@ func startNode(t testing.TB, client redis.UniversalClient, with ...func(*setting
 	t.Helper()
 	s := &settings{log: redislog.Config{Client: client}}
 	s.checker = revoke.Config{
-		MaxLifetime: time.Hour, MaxStaleness: 2 * time.Second,
-		Secret: func() ([]byte, error) { return bytes.Repeat([]byte("s"), 32), nil },
+		MaxLifetime: time.Hour,
+		Secret:      func() ([]byte, error) { return bytes.Repeat([]byte("s"), 32), nil },
 	}
 	for _, f := range with {
 		f(s)
 	}
 	n := &node{log: newLog(t, s.log), done: make(chan struct{})}
-	if s.checker.Log = n.log; s.checker.Log == nil {
-		t.Fatal()
-	}
+	s.checker.Log = n.log
 	c, err := revoke.New(s.checker)
 	require.NoError(t, err)
 	n.Checker = c
@@ -315,9 +314,20 @@ func mustRevoke(t testing.TB, n *node, r revoke.Record) revoke.Receipt {
 	return receipt
 }
 
+// refuses is about a token by its id; a subject has one of that id.
 func (n *node) refuses(id string) bool {
-	revoked, err := n.Revoked(context.Background(), issued(id))
+	claims := issued(id)
+	claims["sub"] = id
+	revoked, err := n.Revoked(context.Background(), claims)
 	return revoked && err == nil
+}
+
+// passes is the contrary, but for when it cannot be told.
+func (n *node) passes(id string) bool {
+	claims := issued(id)
+	claims["sub"] = id
+	revoked, err := n.Revoked(context.Background(), claims)
+	return !revoked && err == nil
 }
 
 // eventually is bounded, and asks often.
@@ -326,9 +336,33 @@ func eventually(t testing.TB, condition func() bool, about ...any) {
 	require.Eventually(t, condition, 15*time.Second, 5*time.Millisecond, about...)
 }
 
+func requireRefused(t testing.TB, n *node, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		require.True(t, n.refuses(id), id)
+	}
+}
+
+// numbered makes ids, and has them revoked.
+func numbered(t testing.TB, n *node, prefix string, count int) (ids []string) {
+	t.Helper()
+	for i := range count {
+		ids = append(ids, fmt.Sprint(prefix, i))
+		mustRevoke(t, n, single(ids[i]))
+	}
+	return ids
+}
+
 func ready(t testing.TB, nodes ...*node) {
 	t.Helper()
 	for i, n := range nodes {
 		eventually(t, func() bool { return n.Status().Ready }, "node %d: %v", i, n.Status().LastError)
 	}
+}
+
+func split(t testing.TB, addr string) (host, port string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	return host, port
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/revoke"
 )
 
-// snapshot is how the Log is at one moment, on the master: MULTI goes there, also
-// with a client that reads from replicas.
+// snapshot is how the Log is at one moment.
 type snapshot struct {
 	revoke.LogState
 	kept int64 // entries in the stream
@@ -44,16 +43,18 @@ func (l *Log) state(ctx context.Context) (*snapshot, error) {
 	return s, err
 }
 
-// exchange has a snapshot, and whatever else is asked for at the same moment.
+// exchange has a snapshot, behind whatever else is asked for. The epoch comes last: if
+// it is the one that it was, so was all before it. That is no MULTI, as Redis begins
+// none when it has no memory left, but goes on to be read.
 func (l *Log) exchange(ctx context.Context, more func(redis.Pipeliner)) (*snapshot, error) {
 	s := &snapshot{asOf: time.Now()}
 	var epoch *redis.StringCmd
 	var info *redis.XInfoStreamCmd
-	_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		epoch, info = p.HGet(ctx, l.kept, epochField), p.XInfoStream(ctx, l.stream)
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		if more != nil {
 			more(p)
 		}
+		info, epoch = p.XInfoStream(ctx, l.stream), p.HGet(ctx, l.kept, epochField)
 		return nil
 	})
 	if !answered(err) {

@@ -100,8 +100,7 @@ func (t *tail) settle() error {
 func (t *tail) read(ctx context.Context) error {
 	block := max(time.Until(t.next), time.Millisecond)
 	if t.pending != nil {
-		// What is there comes at once, unless the client reads from a replica that lags
-		// behind.
+		// What is there comes at once.
 		block = min(block, 100*time.Millisecond)
 		if time.Since(t.pending.asOf) > t.cfg.Timeout {
 			return t.gap("read", "entries were deleted before they were read")
