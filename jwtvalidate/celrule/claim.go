@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 // adapter gives CEL the values of claims, at every level.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/cel-go/cel"
+	"cel.dev/cel-go/cel"
 )
 
 // maxFaults are told of one text, each in a line of at most maxFault runes.
@@ -33,7 +33,7 @@ func compile(expr string) (*program, error) {
 		var all []error
 		for _, e := range issues.Errors() {
 			message := strings.TrimSuffix(e.Message, " (in container '')")
-			if message == "undeclared reference to 'request'" {
+			if strings.HasPrefix(message, "undeclared reference to 'request'") || strings.HasPrefix(message, "undeclared reference to 'request.") {
 				message = "request has method, host, path, path_values, query, headers and client_address"
 			}
 			all = append(all, wrong(fmt.Sprintf("%d:%d: ", e.Location.Line(), e.Location.Column()+1), message))

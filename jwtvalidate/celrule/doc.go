@@ -10,7 +10,7 @@
 //	now                     the time, in UTC, one for an evaluation
 //	request.method          as the client sent it
 //	request.host            the Host header or :authority, as the client sent it
-//	request.path            URL.Path, unescaped
+//	request.path            URL.Path, unescaped: an escaped slash is a slash
 //	request.path_values     wildcards of the matched pattern, as PathValue gives them
 //	request.query           name to list of texts
 //	request.headers         name, in any case, to list of texts
@@ -19,8 +19,8 @@
 // claims, path_values, query and headers are asked by name: claims.sub,
 // claims['https://example.com/roles'], has(claims.sub), 'sub' in claims. They are
 // not counted, compared or gone through as a whole. The client address is that of the
-// connection: no X-Forwarded-For or Forwarded is read. cidr('10.0.0.0/8').containsIP(request.client_address)
-// asks for a network. Behind a proxy it is the proxy's.
+// connection, and behind a proxy the proxy's: no X-Forwarded-For or Forwarded is read.
+// cidr('10.0.0.0/8').containsIP(request.client_address) asks for a network.
 //
 // A claim is a string, bool, null, list or map as in the token; has is true for
 // null. A number is an int if its text is an integer that fits one, else a uint if it
@@ -44,11 +44,11 @@
 //
 // Syntax, names, and types where they are known: claims are dynamic. The result
 // is bool, or a claim that must be a bool then. Patterns of matches and time zones are
-// literals, compiled or loaded now; evaluating reads and writes nothing but memory.
-// Of the language there are the standard functions and macros, and charAt,
-// lowerAscii, upperAscii, split, substring, trim, cidr, containsIP, ip and isIP; no messages. A
-// text has at most 8 KiB, 64 levels and 4000 nodes, its macros 3 levels, its patterns 500 instructions.
-// Within a macro nothing is built that could grow with each element: no list or map
+// literals, compiled or loaded now (where a machine has no zones, import time/tzdata);
+// evaluating reads and writes nothing but memory. Of the language there are the
+// standard functions and macros, and charAt, lowerAscii, upperAscii, split, substring,
+// trim, cidr, containsIP, ip and isIP; no messages. A text has at most 8 KiB, 64 levels
+// and 4000 nodes, its macros 3 levels, its patterns 500 instructions. Within a macro nothing is built that could grow with each element: no list or map
 // of variables, no sum that may be of lists, no map or filter.
 //
 // # What is bounded when it is evaluated

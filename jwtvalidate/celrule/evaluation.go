@@ -7,10 +7,10 @@ import (
 	"net/url"
 	"time"
 
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
-	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
 )
 
 // Bounds of what a request brings; claims have their own, which are no larger.

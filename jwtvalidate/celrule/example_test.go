@@ -15,7 +15,7 @@ func ExampleNew() {
 		"claims.level >= 4",
 		"claims.department == 'sales'",
 		"claims.sub.matches('(')",
-		"request.mehtod == 'GET'",
+		"request.method",
 	}
 	// Claims for the example; a service has them from its Validator.
 	claims, err := jwtvalidate.NewClaims(map[string]any{"sub": "ada", "roles": []string{"admin"}, "level": 3})
@@ -54,5 +54,5 @@ func ExampleNew() {
 	// jwtvalidate: forbidden: CEL(claims.level >= 4)
 	// jwtvalidate: forbidden: CEL(claims.department == 'sales')
 	// refused when made: celrule: 1:20: invalid matches argument
-	// refused when made: celrule: 1:1: request has method, host, path, path_values, query, headers and client_address
+	// refused when made: celrule: 1:8: the result is string, not bool
 }

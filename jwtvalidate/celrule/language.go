@@ -3,8 +3,8 @@ package celrule
 import (
 	"sync"
 
-	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/ext"
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/ext"
 )
 
 // Bounds of a text.

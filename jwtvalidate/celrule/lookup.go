@@ -1,9 +1,9 @@
 package celrule
 
 import (
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/common/types/traits"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 )
 
 // lookup is a map that is asked by name. The rest of a Mapper is nil: no text that
@@ -27,14 +27,6 @@ func (l *lookup) Find(key ref.Val) (ref.Val, bool) {
 		return v, false
 	}
 	return v, true
-}
-
-func (l *lookup) Get(key ref.Val) ref.Val {
-	v, ok := l.Find(key)
-	if !ok && v == nil {
-		return fault(noKey)
-	}
-	return v
 }
 
 func (l *lookup) Contains(key ref.Val) ref.Val {

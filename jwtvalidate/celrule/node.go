@@ -5,11 +5,10 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/google/cel-go/common/operators"
-	"github.com/google/cel-go/common/overloads"
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/interpreter"
+	"cel.dev/cel-go/common/overloads"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 )
 
 // planner changes the nodes that cel-go has planned.
@@ -93,11 +92,7 @@ func (c call) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 		}
 	}
 	if c.counted {
-		n := 1
-		if c.Function() == operators.Add { // it alone makes what is larger than its parts
-			n = weight(v)
-		}
-		spend(frame, n)
+		spend(frame, weight(v))
 	}
 	return v
 }
@@ -110,7 +105,7 @@ func (c counting) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	return c.InterpretableV2.Exec(frame)
 }
 
-// countingAttribute is a variable or what it holds. Each is taken to be gone through by what it is for.
+// countingAttribute is a variable, or what it holds, which is taken to be gone through.
 type countingAttribute struct {
 	interpreter.InterpretableAttribute
 }

@@ -111,6 +111,7 @@ func TestClaims(t *testing.T) {
 		{"!(claims.missing == 'a')", cannot},
 		{"has(claims.missing)", deny},
 		{"'missing' in claims", deny},
+		{"'huge' in claims", cannot},
 		{"'tenant' in claims && has(claims.tenant)", pass},
 		{"has(claims.missing) && claims.missing == 'a'", deny},
 		{"!has(claims.missing) || claims.missing == 'a'", pass},
@@ -143,6 +144,9 @@ func TestClaims(t *testing.T) {
 		{"claims.roles.map(r, r + '!')[0] == 'clerk!'", pass},
 		{"['a', 'b'].map(r, r + r) == ['aa', 'bb']", pass},
 		{"claims.roles.exists(r, claims.realm.access.roles.exists(s, s == r))", pass},
+		{"claims.roles.all(r, claims.realm != claims.nothing)", pass},
+		{"[b'a'].map(b, b + b) == [b'aa']", pass},
+		{"[[1]].map(l, l)[0] + [2] == [1, 2]", pass},
 		{"claims.level.exists(r, r == 1)", cannot},
 
 		{"claims.tenant.matches('^ac.e$')", pass},

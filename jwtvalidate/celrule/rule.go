@@ -5,15 +5,16 @@ import (
 	"net/http"
 	"time"
 
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
-	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/ast"
-	"github.com/google/cel-go/common/types"
 )
 
 // New makes a rule from an expression. Its errors tell up to five mistakes, each in
-// a line that begins with celrule: and, where it has one, its place as line:column. With an error comes the zero Rule, which nothing accepts. Events name the
-// rule by the beginning of the text; Named gives it another name.
+// a line that begins with celrule: and, where it has one, its place as line:column.
+// With an error comes the zero Rule, which nothing accepts. Events name the rule by
+// the beginning of the text; Named gives it another name.
 func New(expr string) (jwtvalidate.Rule, error) { return NewWithClock(expr, time.Now) }
 
 // NewWithClock is New with another clock for the variable now, such as that of the
