@@ -18,21 +18,21 @@ type wanted struct {
 // refetch looks for a key that s lacks in the set of a fetch that began after the
 // lookup did: one that was under way then may have been answered before the key was
 // there.
-func (c *Cache) refetch(ctx context.Context, want wanted, s *snapshot, now time.Time) ([]crypto.PublicKey, error) {
+func (c *Cache) refetch(ctx context.Context, want wanted, s *snapshot, now time.Time) ([]crypto.PublicKey, *snapshot, error) {
 	for !s.asked.After(now) {
 		fresh, waited, err := c.newer(ctx, want, s, now)
 		if err != nil {
-			return nil, c.unavailable(ctx, err)
+			return nil, nil, c.unavailable(ctx, err)
 		}
 		if keys := fresh.find(want.kid, want.alg); len(keys) > 0 || fresh == s && !waited {
-			return keys, nil
+			return keys, fresh, nil
 		}
 		s = fresh
 	}
 	c.mu.Lock()
 	c.demand.miss(want.kid, now)
 	c.mu.Unlock()
-	return nil, nil
+	return nil, s, nil
 }
 
 // newer fetches over s, if the demand allows it, and otherwise joins the fetch that

@@ -13,8 +13,8 @@ import (
 
 // snapshot is one set of keys, ready for lookups. It is immutable.
 type snapshot struct {
-	byID    [jose.AlgCount]map[string][]crypto.PublicKey
-	withAlg [jose.AlgCount][]crypto.PublicKey // for tokens that name no key
+	byID    [jose.AlgCount]map[string]*candidates
+	withAlg [jose.AlgCount]candidates // for tokens that name no key
 
 	byThumbprint map[string]crypto.PublicKey
 	usable       []usedKey
@@ -52,7 +52,7 @@ const (
 func newSnapshot(keys []jose.SetKey, before *snapshot) (*snapshot, error) {
 	s := &snapshot{byThumbprint: make(map[string]crypto.PublicKey), lifetime: -1}
 	for a := range s.byID {
-		s.byID[a] = make(map[string][]crypto.PublicKey)
+		s.byID[a] = make(map[string]*candidates)
 	}
 	none := fmt.Errorf("%w of %d", errNoKeys, len(keys))
 	for i, k := range keys {
@@ -132,25 +132,15 @@ func (s *snapshot) add(set jose.SetKey, before *snapshot) error {
 		if !k.Fits(a) {
 			continue
 		}
-		s.withAlg[a] = appendNew(s.withAlg[a], key, maxNoID)
+		s.withAlg[a].add(key, k.Issuer, maxNoID)
 		for _, id := range ids(k) {
-			s.byID[a][id] = appendNew(s.byID[a][id], key, maxSameID)
+			if s.byID[a][id] == nil {
+				s.byID[a][id] = new(candidates)
+			}
+			s.byID[a][id].add(key, k.Issuer, maxSameID)
 		}
 	}
 	return nil
-}
-
-// appendNew adds a key that a list does not hold yet, while there is room: a key
-// that a set names twice is tried once.
-func appendNew(list []crypto.PublicKey, key crypto.PublicKey, limit int) []crypto.PublicKey {
-	twin := func(other crypto.PublicKey) bool {
-		k, ok := other.(interface{ Equal(crypto.PublicKey) bool })
-		return ok && k.Equal(key)
-	}
-	if len(list) == limit || slices.ContainsFunc(list, twin) {
-		return list
-	}
-	return append(list, key)
 }
 
 func algorithm(k *jose.JWK) string {
@@ -176,8 +166,18 @@ func ids(k *jose.JWK) []string {
 }
 
 func (s *snapshot) find(kid string, a jose.Alg) []crypto.PublicKey {
-	if kid == "" {
-		return s.withAlg[a]
-	}
-	return s.byID[a][kid]
+	return s.candidates(kid, a).keys
 }
+
+// candidates is never nil.
+func (s *snapshot) candidates(kid string, a jose.Alg) *candidates {
+	if kid == "" {
+		return &s.withAlg[a]
+	}
+	if found := s.byID[a][kid]; found != nil {
+		return found
+	}
+	return &noCandidates
+}
+
+var noCandidates candidates

@@ -11,15 +11,20 @@ import (
 // that a refusal formats nothing (RFC 6750 section 3).
 type challenges map[string]string
 
-func newChallenges(realm, resourceMetadata string) challenges {
+func newChallenges(realm string, r *resource) challenges {
 	base := `Bearer realm="` + realm + `"`
-	if resourceMetadata != "" {
-		base += `, resource_metadata="` + resourceMetadata + `"` // RFC 9728 section 5.1
+	if r.metadata != "" {
+		base += `, resource_metadata="` + r.metadata + `"` // RFC 9728 section 5.1
 	}
-	c := challenges{"": base}
+	scope := ""
+	if len(r.scopes) > 0 {
+		scope = `, scope="` + strings.Join(r.scopes, " ") + `"`
+	}
+	c := challenges{"": base + scope}
 	for _, code := range []string{"invalid_request", "invalid_token", "insufficient_scope", "insufficient_user_authentication"} {
 		c[code] = base + `, error="` + code + `"`
 	}
+	c["invalid_token"] += scope
 	return c
 }
 
@@ -27,7 +32,7 @@ func newChallenges(realm, resourceMetadata string) challenges {
 // section 3 wants at least one parameter behind the scheme.
 const defaultRealm = "api"
 
-var defaultChallenges = newChallenges(defaultRealm, "")
+var defaultChallenges = newChallenges(defaultRealm, new(resource))
 
 // setHeaders sets what an answer to err carries besides its status.
 func (c challenges) setHeaders(h http.Header, err error) {

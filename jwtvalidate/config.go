@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,8 +15,23 @@ import (
 
 // Config makes a Validator. It is plain data: New copies what it needs.
 type Config struct {
-	// Issuers are the policies, chosen by the token's iss. Required.
+	// Issuers are the policies, chosen by the token's iss. Required, but with IssuerFor.
 	Issuers []Issuer
+
+	// IssuerFor finds the policy for an iss that Issuers have none for: tenants that
+	// are not known at start. The iss is not verified yet, so that it must not lead
+	// anywhere by itself: look it up among your own. Nil and nil: it is unknown (401).
+	// An error: it cannot be told (503). The URL of the answer must equal iss. One call
+	// at a time is made for an iss, on a context that no caller ends, of 10 s. Keys
+	// should be the same value each time for the same issuer, as jwkcache.Pool gives
+	// them: an answer that says the same forgets no token. Nil: there are no others.
+	IssuerFor func(ctx context.Context, iss string) (*Issuer, error)
+	// IssuerTTL is for how long an answer of IssuerFor or TenantAllowed is good; one
+	// that an issuer is unknown, for 30 s at most. Forget ends it. Zero: 1 min.
+	IssuerTTL time.Duration
+	// MaxIssuers is how many issuers are held that IssuerFor or TenantAllowed have let
+	// in; above, the one that was asked for longest ago goes. Zero: 1000.
+	MaxIssuers int
 
 	// Sources are the places where the token may stand. A request with more than one
 	// of them filled is malformed (400), whichever would be the good one. Nil:
@@ -99,9 +113,19 @@ type Config struct {
 	// Realm stands in the challenges (RFC 9110 section 11.5). Zero: "api".
 	Realm string
 
-	// ResourceMetadata is the URL of this resource's metadata, sent in the
-	// challenges (RFC 9728 section 5.1). Zero: not sent.
+	// Resource is the URL that this service is known by, for ProtectedResource (RFC
+	// 9728 section 1.2): without fragment, and one of Audiences as a rule. Zero: none.
+	Resource string
+
+	// ResourceMetadata is the URL of this resource's metadata, sent in the challenges
+	// (RFC 9728 section 5.1). Zero: the well-known one of Resource; without a Resource,
+	// it is not sent.
 	ResourceMetadata string
+
+	// Scopes are what a client should ask for: sent in the challenge to who brings no
+	// good token (RFC 6750 section 3), and published by ProtectedResource. They decide
+	// nothing. Nil: those that Rules ask for.
+	Scopes []string
 
 	// OnError writes the answer to a refused request. The challenge,
 	// Retry-After and Cache-Control are set before it runs; it writes status
@@ -135,7 +159,20 @@ const (
 // policy or keys ever serves another's tokens.
 type Issuer struct {
 	// URL must equal the token's iss, byte for byte (RFC 7519 section 4.1.1). Required.
+	//
+	// With {tenantid} for one segment of its path, as Microsoft Entra ID has it for
+	// many tenants, the segment must equal the token's tid, the tenant must be allowed,
+	// and a key that names its issuer must be that one's: Keys then need KeysOf, as a
+	// *jwkcache.Cache has it.
 	URL string
+
+	// Tenants, TenantAllowed and InsecureAnyTenant say which tenants a URL with
+	// {tenantid} is for: one of them is required by it. TenantAllowed is asked like
+	// IssuerFor, about a tenant that is not verified yet. InsecureAnyTenant lets in
+	// whoever can get a token from the issuer: everybody, as a rule.
+	Tenants           []string
+	TenantAllowed     func(ctx context.Context, tenant string) (bool, error)
+	InsecureAnyTenant bool
 
 	// Algorithms are the values of alg that are accepted, by registered name:
 	// RS, PS and ES with 256, 384 or 512, EdDSA, Ed25519 (RFC 9864: the same as
@@ -234,18 +271,34 @@ func New(cfg Config) (*Validator, error) {
 		revocation: cfg.Revocation,
 		onward:     onward{cfg.Onward, cfg.OnwardToken},
 	}
-	if len(cfg.Issuers) == 0 {
+	if len(cfg.Issuers) == 0 && cfg.IssuerFor == nil {
 		bad("Issuers: at least one is required")
+	}
+	var templates []*template
+	policies := func(i int, list ...*policy) {
+		for _, p := range list {
+			if _, twice := v.policies[p.url]; twice && p.url != "" {
+				bad("Issuers[%d].URL: is listed twice", i)
+			}
+			p.owner = v
+			v.policies[p.url] = p
+		}
 	}
 	for i, issuer := range cfg.Issuers {
 		p, issuerErrs := newPolicy(issuer)
 		for _, err := range issuerErrs {
 			bad("Issuers[%d].%w", i, err)
 		}
-		if _, twice := v.policies[p.url]; twice && p.url != "" {
-			bad("Issuers[%d].URL: is listed twice", i)
+		if isTemplate(p.url) {
+			t, known, templateErrs := newTemplate(issuer, p)
+			for _, err := range templateErrs {
+				bad("Issuers[%d].%w", i, err)
+			}
+			templates = append(templates, t)
+			policies(i, known...)
+		} else {
+			policies(i, p)
 		}
-		v.policies[p.url] = p
 		for a, allowed := range p.algs {
 			v.algs[a] = v.algs[a] || allowed
 		}
@@ -262,6 +315,7 @@ func New(cfg Config) (*Validator, error) {
 		bad("CacheEntries: more than %d", maxEntries)
 	}
 	errs = append(errs, v.setSources(cfg)...)
+	errs = append(errs, v.setTenants(cfg, templates)...)
 	if isNil(cfg.Revocation) {
 		v.revocation = nil
 		if cfg.Revocation != nil {
@@ -282,9 +336,7 @@ func New(cfg Config) (*Validator, error) {
 	if err := quotable("Realm", cfg.Realm); err != nil {
 		errs = append(errs, err)
 	}
-	if err := metadataURL(cfg.ResourceMetadata); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, v.setResource(cfg)...)
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -292,12 +344,20 @@ func New(cfg Config) (*Validator, error) {
 	if realm == "" {
 		realm = defaultRealm
 	}
-	v.challenges = newChallenges(realm, cfg.ResourceMetadata)
+	v.challenges = newChallenges(realm, v.resource)
 	if v.onError == nil {
 		v.onError = WriteError
 	}
 	if v.now == nil {
 		v.now = time.Now
+	}
+	if v.tenants != nil {
+		v.tenants.now = v.now
+	}
+	if cfg.IssuerFor != nil {
+		for a := range v.algs {
+			v.algs[a] = a > 0 // each policy has its own
+		}
 	}
 	return v, nil
 }
@@ -357,17 +417,6 @@ func (v *Validator) setOrigins(cfg Config) []error {
 func isNil(v any) bool {
 	p := reflect.ValueOf(v)
 	return v == nil || (p.Kind() == reflect.Pointer || p.Kind() == reflect.Func) && p.IsNil()
-}
-
-func metadataURL(text string) error {
-	if text == "" {
-		return nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return errors.New("jwtvalidate: ResourceMetadata: want an absolute URL")
-	}
-	return quotable("ResourceMetadata", text)
 }
 
 // quotable holds a text to the characters that may stand in a quoted parameter

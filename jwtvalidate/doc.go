@@ -23,6 +23,13 @@
 // token that is bound to its sender is refused unless the request proves it.
 // Revocation, where one is configured.
 //
+// # Many issuers
+//
+// Config.Issuers are fixed; nothing of one ever serves another's tokens.
+// Config.IssuerFor finds the policies of tenants when a token of theirs comes, and a
+// URL with {tenantid} stands for those of a provider who has a URL for each. Forget
+// has one asked for again.
+//
 // # Where the token may stand, and what goes on
 //
 // Config.Sources names other headers and schemes, and cookies; what a browser
@@ -50,6 +57,9 @@
 //
 // A stream that outlives its token asks again by Recheck. Other transports use
 // CheckToken and Allow, other authenticators WithClaims.
+//
+// A client that knows nothing but the service finds out where to get a token from
+// the challenge and from ProtectedResource (RFC 9728), given a Config.Resource.
 //
 // # What is not checked
 //

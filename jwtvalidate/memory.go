@@ -137,6 +137,13 @@ func (v *Validator) see(ctx context.Context, d *decision, token string, hash uin
 		return false, nil
 	}
 	by := &e.claims.signer
+	if serves, err := v.tenants.serves(ctx, by.policy); err != nil || !serves {
+		if err == nil {
+			v.memory.forget(e)
+		}
+		d.policy = by.policy
+		return err != nil, err
+	}
 	keys, err := by.keys(ctx)
 	if err != nil {
 		d.policy = by.policy

@@ -34,6 +34,12 @@ type policy struct {
 	maxLifetime   time.Duration
 	keyID         string
 	confirm       func(*http.Request, *Claims) error
+
+	owner    *Validator
+	tenant   *tenant   // nil: it is fixed
+	tenantID string    // what tid must say; empty: no template made it
+	base     *policy   // of the template
+	owned    ownedKeys // of a template; nil: keys serve every issuer alike
 }
 
 func newPolicy(issuer Issuer) (*policy, []error) {
@@ -51,6 +57,9 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 	}
 	if issuer.URL == "" || len(issuer.URL) > maxIssuer {
 		bad("URL: required, at most %d bytes", maxIssuer)
+	}
+	if err := tenantFields(issuer); err != nil && !isTemplate(issuer.URL) {
+		errs = append(errs, err)
 	}
 	symmetric := false
 	for _, name := range issuer.Algorithms {
@@ -175,6 +184,11 @@ func (p *policy) keyIDOf(h *jose.Header) string {
 }
 
 func (p *policy) checkClaims(c *Claims) error {
+	if p.tenantID != "" {
+		if tid, _ := c.object.Text("tid"); tid != p.tenantID {
+			return ErrUnknownIssuer
+		}
+	}
 	for name, want := range p.kind {
 		if text, _ := c.object.Text(name); text != want {
 			return ErrType

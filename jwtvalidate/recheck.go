@@ -25,7 +25,7 @@ func (v *Validator) Recheck(ctx context.Context, c *Claims) error {
 // nobody (NewClaims).
 func (v *Validator) knows(c *Claims) bool {
 	p := c.signer.policy
-	return p == nil || v.policies[p.url] == p
+	return p == nil || p.owner == v
 }
 
 func (v *Validator) recheck(ctx context.Context, c *Claims) error {
@@ -43,6 +43,12 @@ func (v *Validator) recheck(ctx context.Context, c *Claims) error {
 		return ErrUnknownIssuer
 	}
 	if err := v.checkTime(p, c, v.now()); err != nil {
+		return err
+	}
+	if serves, err := v.tenants.serves(ctx, p); err != nil || !serves {
+		if err == nil {
+			err = ErrUnknownIssuer
+		}
 		return err
 	}
 	keys, err := c.signer.keys(ctx)

@@ -20,7 +20,13 @@ type signer struct {
 
 // keys asks the issuer's own source.
 func (s *signer) keys(ctx context.Context) ([]crypto.PublicKey, error) {
-	keys, err := s.policy.keys.Keys(ctx, s.keyID, s.alg.String())
+	var keys []crypto.PublicKey
+	var err error
+	if p := s.policy; p.owned != nil {
+		keys, err = p.owned.KeysOf(ctx, p.url, s.keyID, s.alg.String())
+	} else {
+		keys, err = p.keys.Keys(ctx, s.keyID, s.alg.String())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

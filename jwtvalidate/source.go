@@ -60,6 +60,11 @@ type headerSource struct {
 	alone   bool // a token without scheme
 }
 
+// isBearer reports whether it is the one place of RFC 6750 section 2.1.
+func (h headerSource) isBearer() bool {
+	return h.name == authorization && slices.ContainsFunc(h.schemes, func(s string) bool { return strings.EqualFold(s, "Bearer") })
+}
+
 const authorization = "Authorization"
 
 var bearerOnly = sources{headers: []headerSource{{name: authorization, schemes: []string{"Bearer"}}}}

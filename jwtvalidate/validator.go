@@ -18,6 +18,8 @@ import (
 // immutable and safe for concurrent use, and holds no connection or goroutine.
 type Validator struct {
 	policies   map[string]*policy // by iss
+	open       []*template        // for any tenant
+	tenants    *tenants           // nil: there are no others
 	algs       [jose.AlgCount]bool
 	optional   bool
 	leeway     time.Duration
@@ -30,6 +32,7 @@ type Validator struct {
 	proxies    []netip.Prefix
 	preflight  http.Handler
 	revocation RevocationChecker
+	resource   *resource
 	challenges challenges
 	onError    func(http.ResponseWriter, *http.Request, error)
 	logger     *slog.Logger
@@ -287,7 +290,7 @@ func (v *Validator) authenticate(ctx context.Context, d *decision, c credential)
 	}
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
-	object, by, err := v.read(d, t, c)
+	object, by, err := v.read(ctx, d, t, c)
 	if err != nil {
 		return err
 	}
@@ -317,7 +320,7 @@ func (v *Validator) authenticate(ctx context.Context, d *decision, c credential)
 // read is the way of a token to its policy: read strictly, choose the issuer's
 // policy, bind algorithm and type. Nothing is fetched before these are known to be
 // ours.
-func (v *Validator) read(d *decision, t *jose.Compact, c credential) (*jose.Object, signer, error) {
+func (v *Validator) read(ctx context.Context, d *decision, t *jose.Compact, c credential) (*jose.Object, signer, error) {
 	if err := t.Parse(c.token); err != nil {
 		if c.unchecked && len(c.token) <= jose.MaxToken && !isToken68(c.token) {
 			return nil, signer{}, ErrInvalidRequest
@@ -336,7 +339,10 @@ func (v *Validator) read(d *decision, t *jose.Compact, c credential) (*jose.Obje
 		return nil, signer{}, ErrMalformed
 	}
 	iss, _ := object.Text("iss")
-	p := v.policies[iss]
+	p, err := v.policyFor(ctx, iss)
+	if err != nil {
+		return nil, signer{}, err
+	}
 	if p == nil {
 		return nil, signer{}, ErrUnknownIssuer
 	}
