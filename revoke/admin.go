@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
 // Caller is who asks an admin handler for something.
@@ -41,7 +44,7 @@ type AdminConfig struct {
 //	POST   /v1/revocations       a record as JSON; 201 with its id
 //	GET    /v1/revocations       those in force: ?kind=…&issuer=…&limit=…
 //	DELETE /v1/revocations/{id}  Restore
-//	POST   /v1/check             {"claims": {…}}
+//	POST   /v1/check             {"claims": {…}, "key": thumbprint}
 //	GET    /v1/status
 //
 // Writes that a browser sends from a foreign page are refused.
@@ -74,8 +77,8 @@ type admin struct {
 // caller answers, if there is none.
 func (a *admin) caller(w http.ResponseWriter, r *http.Request) (Caller, bool) {
 	who, err := a.cfg.Authorize(r)
-	if err == nil && !printable(who.Name) {
-		err = errors.New("odd name")
+	if err == nil && (who.Name == "" || !printable(who.Name)) {
+		err = errors.New("no name, or an odd one")
 	}
 	if err == nil {
 		return who, true
@@ -94,6 +97,9 @@ func (a *admin) privileged(next func(http.ResponseWriter, *http.Request, Caller)
 		switch {
 		case !ok:
 		case !who.Privileged:
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				a.audit(r, Event{Kind: eventRefused, Actor: who.Name})
+			}
 			refuse(w, http.StatusForbidden, "access_denied", "")
 		default:
 			next(w, r, who)
@@ -118,7 +124,7 @@ func (a *admin) revoke(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	if claims == nil {
+	if isNil(claims) {
 		answer(w, http.StatusOK, nil)
 		return
 	}
@@ -189,21 +195,29 @@ type entryJSON struct {
 	Until  time.Time `json:"until,omitzero"`
 }
 
-// readJSON reads exactly one JSON value with no member that is not known. It answers
+// bodyLimits refuse what readers of JSON differ about: a name twice, or in letters of
+// another case.
+var bodyLimits = jose.Limits{
+	Bytes: maxBody, Depth: 16, Values: 4096,
+	Reserved: jose.Reserve("kind", "issuer", "value", "claims", "issued_before", "ban", "until", "expires", "reason", "key"),
+}
+
+// readJSON reads exactly one JSON object with no member that is not known. It answers
 // if it cannot.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 	if !hasType(r, "application/json") {
 		refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "want application/json")
 		return false
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.UseNumber()
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		if _, end := d.Token(); end != io.EOF {
-			err = errors.New("more than one value")
-		}
+		_, err = jose.ParseObject(string(body), bodyLimits)
+	}
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.UseNumber()
+		d.DisallowUnknownFields()
+		err = d.Decode(into)
 	}
 	if err != nil {
 		refuse(w, statusOf(err), "invalid_request", "malformed JSON, or a member that is not known")
@@ -220,7 +234,11 @@ func (a *admin) create(w http.ResponseWriter, r *http.Request, who Caller) {
 		Kind: in.Kind, Issuer: in.Issuer, Value: in.Value, Claims: in.Claims, IssuedBefore: in.IssuedBefore,
 		Ban: in.Ban, Until: in.Until, Expires: in.Expires, Reason: in.Reason, Actor: who.Name,
 	})
-	a.audit(r, Event{Kind: eventRevoked, Record: in.Kind, Issuer: in.Issuer, ID: receipt.ID, Actor: who.Name, Err: err})
+	e := Event{Kind: eventRevoked, ID: receipt.ID, Actor: who.Name, Err: err}
+	if !errors.Is(err, ErrRecord) { // else they are whatever was sent
+		e.Record, e.Issuer = in.Kind, in.Issuer
+	}
+	a.audit(r, e)
 	if err != nil {
 		fail(w, err)
 		return
@@ -249,12 +267,20 @@ func (a *admin) delete(w http.ResponseWriter, r *http.Request, who Caller) {
 		}
 		err = a.restore(r.Context(), id, who.Name)
 	}
-	a.audit(r, Event{Kind: eventRestored, Record: kind, ID: id[:min(len(id), 2*idSize)], Actor: who.Name, Err: err})
+	a.audit(r, Event{Kind: eventRestored, Record: kind, ID: known(id), Actor: who.Name, Err: err})
 	if err != nil {
 		fail(w, err)
 		return
 	}
 	answer(w, http.StatusNoContent, nil)
+}
+
+// known is an id, if it is one.
+func known(text string) string {
+	if _, err := parseID(text); err != nil {
+		return ""
+	}
+	return text
 }
 
 func (c *Checker) kindOf(text string) (Kind, error) {
@@ -291,6 +317,9 @@ func (a *admin) list(w http.ResponseWriter, r *http.Request, _ Caller) {
 		More        bool        `json:"more"`
 	}{Revocations: []entryJSON{}}
 	for rec := range a.held() {
+		if until := a.keepUntil(rec); !until.IsZero() && !a.clock().Before(until) {
+			continue
+		}
 		if rec.restore || kind != "" && rec.kind != kind || q.Has("issuer") && rec.issuer != q.Get("issuer") {
 			continue
 		}
@@ -316,14 +345,22 @@ type given map[string]any
 
 func (g given) Get(name string) (any, bool) { v, ok := g[name]; return v, ok }
 
+type givenBy struct {
+	given
+	key string
+}
+
+func (g givenBy) KeyThumbprint() string { return g.key }
+
 func (a *admin) check(w http.ResponseWriter, r *http.Request, _ Caller) {
 	var in struct {
-		Claims given `json:"claims"`
+		Claims given  `json:"claims"`
+		Key    string `json:"key"` // the thumbprint of the key that has signed it
 	}
 	if !readJSON(w, r, &in) {
 		return
 	}
-	reason, err := a.Check(r.Context(), in.Claims)
+	reason, err := a.Check(r.Context(), givenBy{in.Claims, in.Key})
 	if err != nil {
 		fail(w, err)
 		return

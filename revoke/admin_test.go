@@ -150,7 +150,7 @@ func TestAdminAPI(t *testing.T) {
 	}
 	subject := created(`{"kind":"subject","issuer":"` + issuer + `","value":"ann","reason":"phone stolen"}`)
 	created(`{"kind":"claims","issuer":"` + issuer + `","claims":{"tenant":12345678901234567890}}`)
-	created(`{"kind":"key","value":"thumb"}`)
+	created(`{"kind":"key","value":"` + thumb + `"}`)
 	before, err := time.Now().Add(-10 * time.Minute).MarshalText()
 	require.NoError(t, err)
 	global := created(`{"kind":"everything","issued_before":"` + string(before) + `"}`)
@@ -185,7 +185,7 @@ func TestAdminAPI(t *testing.T) {
 		w := d.ask(row.method, row.path, row.caller, row.body)
 		require.Equal(t, row.status, w.Code, "%s: %s", row.name, w.Body)
 	}
-	requireReason(t, d.checker, "", issued(old, nil))
+	requireReason(t, d.checker, "", signed{issued(old, nil), thumbOf("other")})
 	require.Equal(t, 415, d.ask("POST", "/v1/revocations", "admin", `{}`, "Content-Type", "text/plain").Code)
 	require.Equal(t, 403, d.ask("POST", "/v1/revocations", "root", `{"kind":"everything"}`, "Sec-Fetch-Site", "cross-site").Code)
 	require.Equal(t, 403, d.ask("DELETE", "/v1/revocations/"+global, "root", ``, "Sec-Fetch-Site", "same-site").Code)

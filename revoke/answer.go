@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"time"
 )
@@ -108,6 +109,15 @@ func text(claims Claims, name string) string {
 	return s
 }
 
+// isNil is for what a hook has returned: a nil pointer is no nil interface.
+func isNil(claims Claims) bool {
+	if claims == nil {
+		return true
+	}
+	v := reflect.ValueOf(claims)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
 // Handler is middleware for claims that somebody else has verified: 401 for what is
 // revoked, or has no claims; 503 if it cannot be told. jwtvalidate asks the Checker
 // itself, and has no need of it.
@@ -115,7 +125,7 @@ func (c *Checker) Handler(claims func(*http.Request) (Claims, bool)) func(http.H
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, ok := claims(r)
-			revoked := !ok || found == nil
+			revoked := !ok || isNil(found)
 			if !revoked {
 				var err error
 				if revoked, err = c.Revoked(r.Context(), found); err != nil {

@@ -22,6 +22,8 @@ func (c *Checker) shapeFor(kind Kind, issuer string, names []string) (*shape, er
 	sh := c.newShape(c.prfs[0], kind, issuer, names)
 	if known := c.shapes[sh.tag]; known != nil {
 		sh = known
+	} else if c.crowded(kind, issuer) {
+		return nil, &unavailable{ErrFull, time.Minute}
 	} else if _, err := c.keep(sh); err != nil {
 		return nil, err
 	}
@@ -45,12 +47,21 @@ func joined(names []string) string {
 }
 
 func (c *Checker) keep(sh *shape) (*shape, error) {
-	if v := c.view.Load(); len(c.order) >= maxShapes || v != nil && len(v.byIssuer[sh.issuer]) >= maxPerIssuer {
+	if len(c.order) >= maxShapes {
+		c.sweepAll(c.clock())
+	}
+	if len(c.order) >= maxShapes {
 		return nil, &unavailable{ErrFull, time.Minute}
 	}
 	c.shapes[sh.tag] = sh
 	c.order = append(c.order, sh)
 	return sh, nil
+}
+
+// crowded reports whether an issuer has as many sets of claim names as one may have:
+// what the Log brings is taken all the same, and so are the other kinds.
+func (c *Checker) crowded(kind Kind, issuer string) bool {
+	return kind == KindClaims && len(c.view.Load().of(issuer)) >= maxPerIssuer
 }
 
 // shapeOf is the shape of a stored record, under the secret that its fingerprint
@@ -76,7 +87,7 @@ func (c *Checker) apply(r *stored) error {
 		c.bury(r, now)
 		return nil
 	}
-	if t := c.keepUntil(r); c.buried(r.id, now) || !t.IsZero() && !now.Before(t) {
+	if t := c.keepUntil(r); c.buried(r.kind, r.id, now) || !t.IsZero() && !now.Before(t) {
 		return nil
 	}
 	room := c.room(1, now) // first, as it may forget idle shapes
@@ -84,7 +95,7 @@ func (c *Checker) apply(r *stored) error {
 	if err != nil {
 		return err
 	}
-	if c.filter.takes(r) {
+	if c.filter.takes(r, now) {
 		return c.applyFiltered(sh, r, room)
 	}
 	if old, i := sh.table.find(r.id.fp); i >= 0 && sh.kind.present() {
@@ -92,10 +103,14 @@ func (c *Checker) apply(r *stored) error {
 		c.flag(r)
 		return nil
 	}
-	if _, known := c.entry(sh, r.id); known {
+	if have, known := c.entry(sh, r.id); known {
+		sh.stricter(r, have)
 		return nil
 	}
-	if !room {
+	if c.superseded(sh, r) {
+		return nil
+	}
+	if !room && !c.room(1, now) {
 		return &unavailable{ErrFull, time.Minute}
 	}
 	sh.table.add(r.id.fp, r.value)
@@ -108,6 +123,36 @@ func (c *Checker) apply(r *stored) error {
 	}
 	c.flag(r)
 	return nil
+}
+
+// maxCutoffs is how many cutoffs one fingerprint may have: who logs out again and
+// again must not make checks slow, nor fill the table. Above, the oldest is given up:
+// the later ones cover it, unless all of them are restored.
+const maxCutoffs = 8
+
+// superseded makes room for a cutoff among those of its fingerprint, or reports that it
+// is the oldest.
+func (c *Checker) superseded(sh *shape, r *stored) bool {
+	if sh.kind.present() || rule(r.value).ban() {
+		return false
+	}
+	n, at, oldest := 0, -1, r.value
+	t, i := sh.table.find(r.id.fp)
+	for ; i >= 0; i = t.next(r.id.fp, t.after(i)) {
+		if v := t.value(i); !rule(v).ban() {
+			if n++; v < oldest {
+				at, oldest = i, v
+			}
+		}
+	}
+	if n < maxCutoffs {
+		return false
+	}
+	if at >= 0 {
+		sh.table.remove(sh.table.shardOf(r.id.fp), at)
+		c.total--
+	}
+	return at < 0
 }
 
 // applyFiltered puts a token into the filter. Its shape is shown anew, as those who
@@ -159,8 +204,24 @@ func (sh *shape) raise(t *slots, i int, r *stored, now time.Time) {
 	}
 }
 
+// stricter merges two rules of one id, which nodes that do not know each other may have
+// drawn: a ban wins, then the later time.
+func (sh *shape) stricter(r *stored, have uint64) {
+	if r.value <= have {
+		return
+	}
+	t, i := sh.table.find(r.id.fp)
+	for ; i >= 0; i = t.next(r.id.fp, t.after(i)) {
+		if t.value(i) == have {
+			t.set(i, r.value)
+			return
+		}
+	}
+}
+
 func (sh *shape) mark(id recordID) {
 	if id.tag == 0 {
+		delete(sh.raised, id.fp)
 		return
 	}
 	if sh.raised == nil {
@@ -171,27 +232,54 @@ func (sh *shape) mark(id recordID) {
 
 // buried reports whether an id is restored. That lapses with what was restored: the
 // id may then come again.
-func (c *Checker) buried(id recordID, now time.Time) bool {
-	until := c.dead[id]
-	return until == foreverMilli || now.UnixMilli() < until
+//
+// A presence was revoked again only when all tags before were restored: a restore of a
+// later tag is one of them too, or they would come back by the order of the records.
+func (c *Checker) buried(kind Kind, id recordID, now time.Time) bool {
+	last := id.tag
+	if kind.present() {
+		last = max(last, c.tops[recordID{id.shape, id.fp, 0}])
+	}
+	for ; id.tag <= last; id.tag++ {
+		if until, ok := c.dead[id]; ok && !c.exhumed(kind, until, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// exhumed reports whether a restored id has lapsed. That of a rule is kept for longer
+// than who restored it could know of: MaxLifetime may have been raised since, and with
+// it the life of the rule.
+func (c *Checker) exhumed(kind Kind, until int64, now time.Time) bool {
+	if until == foreverMilli {
+		return false
+	}
+	if !kind.present() {
+		until += c.maxLifetime.Milliseconds()
+	}
+	return now.UnixMilli() >= until
 }
 
 // bury takes out the record of an id, and keeps it out.
 func (c *Checker) bury(r *stored, now time.Time) {
-	if c.buried(r.id, now) || now.UnixMilli() >= int64(r.value) {
+	if c.exhumed(r.kind, int64(r.value), now) {
 		return
 	}
-	if _, lapsed := c.dead[r.id]; !lapsed {
+	if _, known := c.dead[r.id]; !known {
 		c.total++
 	}
-	c.dead[r.id] = int64(r.value)
+	c.dead[r.id] = max(c.dead[r.id], int64(r.value))
+	if first := (recordID{r.id.shape, r.id.fp, 0}); r.kind.present() && r.id.tag > c.tops[first] {
+		c.tops[first] = r.id.tag
+	}
 	sh := c.shapes[r.id.shape]
 	if sh == nil {
 		return
 	}
 	t, i := sh.table.find(r.id.fp)
 	for ; i >= 0; i = t.next(r.id.fp, t.after(i)) {
-		if sh.tagAt(t, i, r.id.fp) == r.id.tag {
+		if tag := sh.tagAt(t, i, r.id.fp); tag == r.id.tag || sh.kind.present() && tag < r.id.tag {
 			sh.table.remove(sh.table.shardOf(r.id.fp), i)
 			delete(sh.raised, r.id.fp)
 			c.total--
@@ -248,6 +336,14 @@ func (c *Checker) sweepShape(sh *shape, n int, now time.Time) bool {
 	return round
 }
 
+// kindOfID is the kind of what had an id, if anything is known of it.
+func (c *Checker) kindOfID(id recordID) Kind {
+	if sh := c.shapes[id.shape]; sh != nil {
+		return sh.kind
+	}
+	return ""
+}
+
 // sweepAll is for when there is no room, a second apart at most.
 func (c *Checker) sweepAll(now time.Time) {
 	if since := now.Sub(c.swept); since >= 0 && since < time.Second {
@@ -258,9 +354,18 @@ func (c *Checker) sweepAll(now time.Time) {
 		c.total -= c.filter.sweep(now)
 	}
 	for id, until := range c.dead {
-		if now.UnixMilli() >= until && until != foreverMilli {
+		if c.exhumed(c.kindOfID(id), until, now) {
 			delete(c.dead, id)
 			c.total--
+		}
+	}
+	for first, top := range c.tops {
+		if _, known := c.dead[recordID{first.shape, first.fp, top}]; !known {
+			if top--; top > 0 {
+				c.tops[first] = top // the rest the next time
+			} else {
+				delete(c.tops, first)
+			}
 		}
 	}
 	for _, sh := range c.order {

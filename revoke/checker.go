@@ -3,6 +3,7 @@ package revoke
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"maps"
@@ -34,7 +35,7 @@ type state struct {
 	logger               *slog.Logger
 	observe              func(context.Context, Event)
 	clock                func() time.Time
-	lines                [2]line
+	lines                [3]line
 	refused, stale       atomic.Uint64
 	damaged, unavailable atomic.Uint64
 
@@ -44,6 +45,7 @@ type state struct {
 	order    []*shape             // for the sweep
 	hand     int                  // where it is
 	dead     map[recordID]int64   // restored, until this millisecond
+	tops     map[recordID]uint32  // of restored presences, the last tag, if above zero
 	total    int                  // entries and restored ids
 	reserved int                  // room for what is being stored
 	swept    time.Time            // when all was swept last, for want of room
@@ -56,20 +58,57 @@ type view struct {
 	lifetime  bool // there was a record that relies on MaxLifetime
 	requireID bool
 	global    []*shape
-	byIssuer  map[string][]*shape
+	issuers   *issuers // nil: none
+	count     int      // of them
 	only      string   // the issuer, where there is one
 	shapes    []*shape // its
 }
 
+// issuers has the shapes of each. It is in parts, so that a write copies one of them
+// and not what a service with many tenants has.
+type issuers [256]map[string][]*shape
+
+var issuerSeed = maphash.MakeSeed()
+
+func partOf(issuer string) uint8 { return uint8(maphash.String(issuerSeed, issuer)) }
+
 // of is the shapes of an issuer.
 func (v *view) of(issuer string) []*shape {
-	if v.shapes != nil {
-		if issuer == v.only {
-			return v.shapes
-		}
+	switch {
+	case v == nil || v.count == 0:
 		return nil
+	case v.count > 1:
+		return v.issuers[partOf(issuer)][issuer]
+	case issuer == v.only:
+		return v.shapes
 	}
-	return v.byIssuer[issuer]
+	return nil
+}
+
+// set puts the shapes of an issuer into a copy of the part that it is in.
+func (v *view) set(issuer string, list []*shape) {
+	all := new(issuers)
+	if v.issuers != nil {
+		*all = *v.issuers
+	}
+	part := maps.Clone(all[partOf(issuer)])
+	if part == nil {
+		part = map[string][]*shape{}
+	}
+	v.count -= len(part)
+	if part[issuer] = list; len(list) == 0 {
+		delete(part, issuer)
+	}
+	v.count += len(part)
+	all[partOf(issuer)] = part
+	v.issuers = all
+	if v.count != 1 {
+		return
+	}
+	for _, part := range all {
+		for v.only, v.shapes = range part {
+		}
+	}
 }
 
 // Format keeps keys out of every fmt verb.
@@ -99,7 +138,7 @@ func (c *Checker) Check(ctx context.Context, claims Claims) (Reason, error) {
 	}
 	s, _ := scratches.Get().(*scratch)
 	q := question{
-		claims: claims, scratch: s, left: maxCombinations,
+		claims: claims, scratch: s, all: maxTried,
 		sameSecond: c.sameSecond, maxLifetime: c.maxLifetime, clock: c.clock,
 	}
 	reason := c.ask(v, &q)
@@ -115,6 +154,9 @@ func (c *Checker) Check(ctx context.Context, claims Claims) (Reason, error) {
 		c.refused.Add(1)
 		c.report(ctx, Event{Kind: eventRefused, Reason: reason})
 		return reason, nil
+	}
+	if err == nil && q.unsure {
+		err = errNoKey
 	}
 	if err == nil {
 		err = c.settle(ctx, &q)
@@ -164,7 +206,8 @@ func (s *state) idClaim(issuer string) string {
 	return "jti"
 }
 
-// outlives reports whether a record could be forgotten before the token expires.
+// outlives reports whether a record could be forgotten before the token expires: also
+// when it has no iat, as it may have been issued before a cutoff that is forgotten.
 func (c *Checker) outlives(q *question) bool {
 	expires, ends := instantOf(q.claims, "exp")
 	if !ends {
@@ -172,7 +215,7 @@ func (c *Checker) outlives(q *question) bool {
 	}
 	issued, dated := q.issuedAt()
 	if !dated {
-		issued.ns = q.moment().UnixNano()
+		return true // nobody knows how long it has lived
 	}
 	life := expires.ns - issued.ns
 	return life > int64(c.maxLifetime) || expires.ns > issued.ns && life < 0
@@ -190,7 +233,7 @@ func (s *state) show(sh *shape, lifetime bool) {
 	if sh != nil {
 		list := next.global
 		if !sh.kind.global() {
-			list = next.byIssuer[sh.issuer]
+			list = next.of(sh.issuer)
 		}
 		list = slices.DeleteFunc(slices.Clone(list), func(o *shape) bool { return o.tag == sh.tag })
 		if sh.count() > 0 || sh.inFilter {
@@ -199,18 +242,7 @@ func (s *state) show(sh *shape, lifetime bool) {
 		if sh.kind.global() {
 			next.global = list
 		} else {
-			next.byIssuer = maps.Clone(next.byIssuer)
-			if next.byIssuer == nil {
-				next.byIssuer = map[string][]*shape{}
-			}
-			if next.byIssuer[sh.issuer] = list; len(list) == 0 {
-				delete(next.byIssuer, sh.issuer)
-			}
-			next.shapes = nil
-			if len(next.byIssuer) == 1 {
-				for next.only, next.shapes = range next.byIssuer { //nolint:revive // there is one
-				}
-			}
+			next.set(sh.issuer, list)
 		}
 	}
 	s.view.Store(next)

@@ -15,7 +15,7 @@ import (
 // Config makes a Checker. It is plain data: New copies what it needs.
 type Config struct {
 	// MaxLifetime is the longest that a token lives, from iat to exp. Required: a
-	// cutoff is kept for so long. A token that lives longer, or has no exp, is
+	// cutoff is kept for so long. A token that lives longer, or lacks exp or iat, is
 	// refused: with a Log, always; without, from the first record on that is not
 	// about a single token. At most a year.
 	MaxLifetime time.Duration
@@ -24,7 +24,9 @@ type Config struct {
 	// seals stored records. All who share a Log must have the same. New calls it
 	// once. Nil, without a Log: one is made up.
 	Secret func() ([]byte, error)
-	// PreviousSecret is the one before, while records made with it are wanted. Nil:
+	// PreviousSecret is the other one while the Secret is replaced, for as long as
+	// records made with it are wanted. All who share a Log get the new one as
+	// PreviousSecret first: who does not know a secret cannot read its records. Nil:
 	// there is none.
 	PreviousSecret func() ([]byte, error)
 
@@ -37,7 +39,8 @@ type Config struct {
 	// has no fraction: it may have been issued before, or by a login behind it.
 	AcceptSameSecond bool
 	// MaxEntries is how many records are held. Above, nothing more is stored
-	// (ErrFull); nothing is ever given up for room. Zero: a million.
+	// (ErrFull); nothing is ever given up for room. Zero: a million, or a tenth more
+	// than the Capacity of a Filter.
 	MaxEntries int
 
 	// Filter has single tokens in a bloom filter. Nil: in an exact table.
@@ -88,6 +91,9 @@ func New(cfg Config) (*Checker, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Filter != nil && cfg.MaxEntries == 0 {
+		cfg.MaxEntries = max(1_000_000, min(cfg.Filter.Capacity+cfg.Filter.Capacity/10, maxMaxEntries))
+	}
 	cfg.MaxEntries = orElse(cfg.MaxEntries, 1_000_000)
 	cfg.MaxStaleness = orElse(cfg.MaxStaleness, 30*time.Second)
 	cfg.LoadTimeout = orElse(cfg.LoadTimeout, 5*time.Minute)
@@ -106,7 +112,7 @@ func New(cfg Config) (*Checker, error) {
 		sameSecond: cfg.AcceptSameSecond, maxEntries: cfg.MaxEntries, maxStaleness: cfg.MaxStaleness,
 		graceAge: cfg.GraceAge, graceLife: cfg.GraceLife,
 		logger: cfg.Logger, observe: cfg.Observe, clock: cfg.Now,
-		shapes: map[uint64]*shape{}, current: map[shapeName]*shape{}, dead: map[recordID]int64{},
+		shapes: map[uint64]*shape{}, current: map[shapeName]*shape{}, dead: map[recordID]int64{}, tops: map[recordID]uint32{},
 	}
 	s.logged = cfg.Log
 	s.call.Timeout, s.call.Now = cfg.LoadTimeout, cfg.Now
@@ -114,6 +120,7 @@ func New(cfg Config) (*Checker, error) {
 	errs = append(errs, s.checkMode(cfg.Mode), s.takeSecrets(cfg))
 	if cfg.Filter != nil {
 		errs = append(errs, cfg.Filter.check())
+		bad(cfg.Filter.Capacity > cfg.MaxEntries, "Filter: Capacity: above MaxEntries")
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ const (
 	ReasonKey         Reason = "key"
 	ReasonIssuer      Reason = "issuer"
 	ReasonEverything  Reason = "everything"
-	ReasonLifetime    Reason = "lifetime"    // it has no exp, or lives longer than MaxLifetime
+	ReasonLifetime    Reason = "lifetime"    // it has no exp or iat, or lives longer than MaxLifetime
 	ReasonNoID        Reason = "no_id"       // RequireID, and it has none
 	ReasonUnavailable Reason = "unavailable" // ErrUnavailable
 	ReasonFull        Reason = "full"        // ErrFull
@@ -54,5 +54,6 @@ var (
 	errLoading  = &unavailable{errors.New("the records are not loaded yet"), time.Second}
 	errStale    = &unavailable{errors.New("the records are older than MaxStaleness"), 5 * time.Second}
 	errNoClaims = &unavailable{errors.New("there are no claims to look at"), 5 * time.Second}
+	errNoKey    = &unavailable{errors.New("a key is not wanted, and the claims have no KeyThumbprint method"), time.Minute}
 	errHoles    = &unavailable{errors.New("records are missing here, as MaxEntries are held"), time.Minute}
 )

@@ -131,3 +131,6 @@ func (q *Quota) Take(caller string, now time.Time) bool {
 
 // Names is how many callers are counted by themselves.
 func (q *Quota) Names() int { return len(q.q.used) }
+
+// FilterBytes is the size of all layers of the filter of a Checker.
+func FilterBytes(c *Checker) int { return FilterOf{c.filter}.Bytes() }

@@ -151,7 +151,7 @@ func (f *filter) add(fp uint64, until int64) bool {
 		buckets[until/f.width] = b
 		f.buckets.Store(&buckets)
 	}
-	if f.confirm == nil && b.has(fp) {
+	if b.has(fp) {
 		return false // it is refused already
 	}
 	layers := *b.layers.Load()
@@ -187,8 +187,12 @@ func (f *filter) sweep(now time.Time) (removed int) {
 }
 
 // takes reports whether a record belongs in the filter.
-func (f *filter) takes(r *stored) bool {
-	return f != nil && r.kind == KindToken && !r.relies && r.value != foreverSecond
+//
+// One of a token that lives longer than any should does not: each span of time costs
+// memory, and there may be no more of them than were foreseen.
+func (f *filter) takes(r *stored, now time.Time) bool {
+	return f != nil && r.kind == KindToken && !r.relies && r.id.tag == 0 &&
+		int64(r.value) < now.Add(grace+maxSkew).Unix()+(spans+1)*f.width
 }
 
 // untilOf is the second until which a token of this exp is kept.

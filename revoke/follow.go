@@ -21,7 +21,11 @@ type follower struct {
 	// Under mu.
 	epoch    string
 	position [2]uint64
-	counted  uint64 // entries, as the Log counts them
+	counted  uint64    // entries, as the Log counts them
+	upTo     [2]uint64 // those up to here are in counted already
+	reread   bool      // all of it the next time
+	owed     bool      // the Log has lost entries, and was not given back all of them yet
+	dropped  int       // records of this reading that there was no room for
 }
 
 // compareEvery is how often Run holds what it has seen against what the Log says.
@@ -113,13 +117,18 @@ func (c *Checker) take(ctx context.Context, e Entry) {
 	}
 	if before(c.position, e.Position) {
 		c.position = e.Position
-		c.counted++
+		if before(c.upTo, e.Position) {
+			c.counted++
+		}
+	}
+	if errors.Is(err, ErrFull) {
+		c.dropped++
+		c.holes.Store(true)
 	}
 	c.mu.Unlock()
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrFull):
-		c.holes.Store(true)
 		c.alarm(ctx, ReasonFull, err)
 	default:
 		c.damaged.Add(1)
@@ -128,7 +137,11 @@ func (c *Checker) take(ctx context.Context, e Entry) {
 }
 
 func (c *Checker) heard(asOf time.Time) {
-	if old := c.asOf.Load(); old == nil || asOf.After(*old) {
+	now := c.clock()
+	if asOf.After(now) {
+		asOf = now // nobody has news of the future
+	}
+	if old := c.asOf.Load(); old == nil || asOf.After(*old) || old.After(now) {
 		c.asOf.Store(&asOf)
 	}
 }
@@ -144,11 +157,13 @@ func (c *Checker) catchUp(ctx context.Context) (none struct{}, err error) {
 	c.mu.Lock()
 	from, known := c.position, c.epoch
 	lost := known != "" && (st.Epoch != known || before(st.Last, from))
-	again := lost || known == "" || c.holes.Load() || before(from, st.First)
+	again := lost || known == "" || c.reread || c.holes.Load() || before(from, st.First)
+	c.owed = c.owed || lost
 	if again {
-		from, c.position, c.counted = [2]uint64{}, [2]uint64{}, 0
-		c.epoch = "" // until all of it is here
-		c.holes.Store(false)
+		from, c.position = [2]uint64{}, [2]uint64{}
+		c.counted, c.upTo = st.Added, st.Last
+		c.reread = true // until all of it is here
+		c.dropped = 0
 	}
 	c.mu.Unlock()
 
@@ -157,27 +172,29 @@ func (c *Checker) catchUp(ctx context.Context) (none struct{}, err error) {
 		return none, err
 	}
 	c.mu.Lock()
-	missed := !again && c.counted < st.Added
+	c.reread = !again && c.counted < st.Added
+	missed := c.reread
 	if again {
-		c.epoch, c.counted = st.Epoch, max(c.counted, st.Added)
+		c.epoch = st.Epoch
+		c.holes.Store(c.dropped > 0)
 	}
-	if missed {
-		c.epoch = "" // all of it the next time
-	}
+	owed := c.owed
 	c.mu.Unlock()
 	if missed {
 		return none, errors.New("entries were missed")
 	}
-	if lost {
-		if err := c.refill(ctx); err != nil {
-			return none, err
-		}
-	}
-	first := !c.loaded.Swap(true)
+	c.heard(asOf) // before loaded: a check relies on it
 	c.local.Store(st.Local)
-	c.heard(asOf)
-	if first || again {
+	if first := !c.loaded.Swap(true); first || again {
 		c.report(ctx, Event{Kind: eventLoaded, Entries: entries, Duration: time.Since(begun)})
+	}
+	if owed {
+		if err := c.refill(ctx); err != nil {
+			return none, err // it is tried again
+		}
+		c.mu.Lock()
+		c.owed = false
+		c.mu.Unlock()
 	}
 	return none, nil
 }
@@ -185,6 +202,9 @@ func (c *Checker) catchUp(ctx context.Context) (none struct{}, err error) {
 func (c *Checker) replay(ctx context.Context, from [2]uint64) (entries int, err error) {
 	for e, err := range c.logged.Replay(ctx, from) {
 		if err != nil {
+			return entries, err
+		}
+		if err := ctx.Err(); err != nil {
 			return entries, err
 		}
 		c.take(ctx, e)
@@ -226,17 +246,18 @@ func (c *Checker) doubt(q *question) *unavailable {
 		c.call.Go(c.catchUp)
 		return errLoading
 	}
-	if c.holes.Load() {
-		return errHoles
-	}
-	if c.local.Load() {
+	age := q.moment().Sub(*c.asOf.Load())
+	holes := c.holes.Load()
+	if c.local.Load() && !holes {
 		return nil
 	}
-	age := q.moment().Sub(*c.asOf.Load())
-	if age > c.maxStaleness/3 {
+	if age > c.maxStaleness/3 || age < -maxSkew {
 		c.call.Go(c.catchUp) // nothing, if it runs or has just failed
 	}
-	if age > c.maxStaleness {
+	if holes {
+		return errHoles
+	}
+	if age > c.maxStaleness || age < -maxSkew { // or the clock was set back
 		return errStale
 	}
 	return nil

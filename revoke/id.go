@@ -25,7 +25,9 @@ func readID(b []byte) recordID {
 	return recordID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint32(b[16:])}
 }
 
-func (id recordID) String() string { return base64.RawURLEncoding.EncodeToString(id.append(make([]byte, 0, idSize))) }
+func (id recordID) String() string {
+	return base64.RawURLEncoding.EncodeToString(id.append(make([]byte, 0, idSize)))
+}
 
 func parseID(text string) (recordID, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -88,12 +88,16 @@ func (j *Journal) open() error {
 		return fmt.Errorf("revoke: journal: %w", err)
 	}
 	j.file = f
+	j.tidy()
 	return nil
 }
 
 func (j *Journal) recover(f *os.File) error {
 	if err := lockFile(f); err != nil {
 		return err
+	}
+	if err := j.isAt(f); err != nil {
+		return err // another process has put a compacted one in its place
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -128,6 +132,22 @@ func (j *Journal) recover(f *os.File) error {
 			return errors.Join(err, errors.New("damaged in the middle: what comes after would be lost"))
 		}
 		return errors.Join(f.Truncate(j.size), f.Sync())
+	}
+	return nil
+}
+
+// isAt reports whether what is open is the file that a restart would find.
+func (j *Journal) isAt(f *os.File) error {
+	own, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(j.Path) //nolint:gosec // the owner says where
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(own, there) {
+		return errors.New("the file was replaced by another")
 	}
 	return nil
 }
@@ -202,6 +222,9 @@ func (j *Journal) Append(ctx context.Context, entries []Entry) error {
 	if err := j.open(); err != nil {
 		return err
 	}
+	if err := j.isAt(j.file); err != nil {
+		return fmt.Errorf("revoke: journal: %w", err)
+	}
 	var b []byte
 	for _, e := range entries {
 		if len(e.Data) > maxFrame {
@@ -237,7 +260,7 @@ func (j *Journal) Append(ctx context.Context, entries []Entry) error {
 // compact writes what has not lapsed to a new file, and puts it in the place of the
 // old one.
 func (j *Journal) compact() error {
-	f, err := os.CreateTemp(filepath.Dir(j.Path), ".revoke-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(j.Path), j.unfinished()) // mode 0600
 	if err != nil {
 		return err
 	}
@@ -257,6 +280,17 @@ func (j *Journal) compact() error {
 	_ = j.file.Close()
 	j.file, j.size, j.compacted, j.count = f, size, size, count
 	return syncDir(j.Path)
+}
+
+// unfinished is the name of what a crash may leave of a compaction.
+func (j *Journal) unfinished() string { return "." + filepath.Base(j.Path) + ".*.new" }
+
+// tidy removes it. The file is locked: nobody compacts it now.
+func (j *Journal) tidy() {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(j.Path), j.unfinished())) // no name, no harm
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
 }
 
 func (j *Journal) copyLive(f *os.File) (size int64, count uint64, err error) {

@@ -190,3 +190,18 @@ func TestKill(t *testing.T) {
 		requireReason(t, c, revoke.ReasonToken, issued(time.Now(), token{"jti": id}), id)
 	}
 }
+
+// TestJournalTidies: what a crash has left of a compaction goes, and nothing else.
+func TestJournalTidies(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".j.1.new", ".other.1.new", "j.1.new"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	j := &revoke.Journal{Path: filepath.Join(dir, "j")}
+	_, err := j.State(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	require.NoFileExists(t, filepath.Join(dir, ".j.1.new"))
+	require.FileExists(t, filepath.Join(dir, ".other.1.new"))
+	require.FileExists(t, filepath.Join(dir, "j.1.new"))
+}

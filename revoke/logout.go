@@ -16,6 +16,9 @@ type LogoutConfig struct {
 	Verify func(ctx context.Context, token string) (Claims, error)
 	// Audiences are our client ids: one of them must be in aud. Required.
 	Audiences []string
+	// AllSessions also refuses all that sub has from before, where there is a sid: for
+	// issuers whose access tokens have none, so that the end of one session ends all.
+	AllSessions bool
 	// Audit is told of every logout, synchronously. Nil: nobody.
 	Audit func(ctx context.Context, e Event)
 }
@@ -23,6 +26,7 @@ type LogoutConfig struct {
 const (
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 	logoutFresh = 5 * time.Minute
+	usedBy      = "logout token of "
 )
 
 // Logout takes the logout tokens of an OpenID provider (Back-Channel Logout 1.0):
@@ -53,7 +57,7 @@ func (c *Checker) logout(w http.ResponseWriter, r *http.Request, cfg *LogoutConf
 		fail(w, err)
 		return
 	}
-	if claims == nil {
+	if isNil(claims) {
 		refuse(w, http.StatusBadRequest, "invalid_request", "not a logout token for us")
 		return
 	}
@@ -71,6 +75,9 @@ func (c *Checker) logout(w http.ResponseWriter, r *http.Request, cfg *LogoutConf
 	var receipt Receipt
 	if err == nil {
 		receipt, err = c.Revoke(r.Context(), rec)
+	}
+	if sub := text(claims, "sub"); err == nil && cfg.AllSessions && rec.Kind == KindSession && sub != "" {
+		_, err = c.Revoke(r.Context(), Record{Kind: KindSubject, Issuer: rec.Issuer, Value: sub, Actor: rec.Actor})
 	}
 	if err == nil { // last, so that a provider may send again what could not be stored
 		_, err = c.Revoke(r.Context(), seen(rec.Issuer, text(claims, "jti")).until(c.clock().Add(2*logoutFresh)))
@@ -93,7 +100,7 @@ func (c *Checker) logoutRecord(claims Claims, cfg *LogoutConfig) (rec Record, wh
 	issued, dated := instantOf(claims, "iat")
 	age := c.clock().UnixNano() - issued.ns
 	switch {
-	case rec.Issuer == "" || len(rec.Issuer) > maxIssuer:
+	case rec.Issuer == "" || len(rec.Issuer) > maxIssuer-len(usedBy):
 		return rec, "iss"
 	case !isLogout:
 		return rec, "events"
@@ -118,7 +125,7 @@ func (c *Checker) logoutRecord(claims Claims, cfg *LogoutConfig) (rec Record, wh
 
 func (c *Checker) forUs(claims Claims, audiences []string) bool {
 	v, _ := claims.Get("aud")
-	list, ok := v.([]any)
+	list, ok := elements(v)
 	if !ok {
 		list = []any{v}
 	}
@@ -128,9 +135,10 @@ func (c *Checker) forUs(claims Claims, audiences []string) bool {
 	})
 }
 
-// seen is a logout token that was used: held as a token that nobody presents.
+// seen is a logout token that was used: held as a token of an issuer that is none, so
+// that it is never one that somebody presents.
 func seen(issuer, jti string) *Record {
-	return &Record{Kind: KindToken, Issuer: issuer, Value: "logout token " + jti}
+	return &Record{Kind: KindToken, Issuer: usedBy + issuer, Value: jti, exact: true}
 }
 
 func (r *Record) until(t time.Time) Record {

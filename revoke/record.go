@@ -1,6 +1,8 @@
 package revoke
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -45,11 +47,14 @@ type Record struct {
 	Ban bool
 	// Until ends a ban. Zero: Restore does.
 	Until time.Time
-	// Expires is exp of a token. Zero: not known, it is kept for MaxLifetime.
+	// Expires is exp of a token, exactly: a Filter looks for it there. Zero: not known,
+	// it is kept for MaxLifetime.
 	Expires time.Time
 
 	Reason string // for people: at most 200 bytes, without the names of any
 	Actor  string // who wants it: at most 200 bytes
+
+	exact bool // never in a Filter
 }
 
 // Format prints no claim, whatever the verb.
@@ -96,16 +101,20 @@ func (r *Record) check(now time.Time) error {
 	bad(r.Issuer == "" && !k.global(), "Issuer: required")
 	bad(r.Issuer != "" && k.global(), "Issuer: not for this kind")
 	bad(len(r.Issuer) > maxIssuer, "Issuer: above 512 bytes")
+	bad(!readable(r.Issuer), "Issuer: want no control characters")
 	bad(r.Value == "" && k.identified(), "Value: required")
 	bad(r.Value != "" && !k.identified(), "Value: not for this kind")
 	bad(len(r.Value) > maxValue, "Value: above 4096 bytes")
 	bad((len(r.Claims) > 0) != (k == KindClaims), "Claims: for KindClaims, and required by it")
 	bad(len(r.Claims) > maxNames, "Claims: more than 8")
+	_, iss := r.Claims["iss"]
+	bad(iss, "Claims: iss is for Issuer, and KindIssuer")
 	for name, v := range r.Claims {
 		_, ok := appendValue(nil, v, false)
 		text, _ := v.(string)
 		bad(!ok || len(text) > maxValue || name == "" || len(name) > maxName, "Claims: want names, and strings, bools or numbers of at most 4096 bytes")
 	}
+	bad(k == KindKey && r.Value != "" && !isThumbprint(r.Value), "Value: want an RFC 7638 thumbprint, SHA-256 in base64url")
 	if k.present() {
 		bad(r.Ban || !r.Until.IsZero() || !r.IssuedBefore.IsZero(), "IssuedBefore, Ban, Until: not for this kind")
 	}
@@ -123,8 +132,17 @@ func (r *Record) check(now time.Time) error {
 	return nil
 }
 
-func printable(text string) bool {
-	return len(text) <= maxNote && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd })
+// isThumbprint reports whether a text is what a key can have: another would be stored
+// and refuse nothing.
+func isThumbprint(text string) bool {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && len(sum) == sha256.Size
+}
+
+func printable(note string) bool { return len(note) <= maxNote && readable(note) }
+
+func readable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd })
 }
 
 // maxSkew is how far the clocks of those who write records may be apart.

@@ -60,11 +60,12 @@ func (r rule) covers(issued instant, sameSecond bool) bool {
 // cutoff of now lies behind the moment itself, so that a token of this whole second
 // is before it, unless those pass anyway.
 func cutoffOf(t, now time.Time, sameSecond bool) int64 {
-	if t.IsZero() && sameSecond {
-		return now.UnixMilli()
-	}
 	if t.IsZero() {
-		return now.UnixMilli() + 1
+		milli := now.UnixMilli() + 1
+		if sameSecond && milli%1000 == 0 {
+			milli-- // it would be the next second, and cover all of this one
+		}
+		return milli
 	}
 	milli := t.UnixMilli()
 	if t.After(time.UnixMilli(milli)) {

@@ -104,14 +104,19 @@ func (r *Record) namesOf() []string {
 	return slices.Sorted(maps.Keys(r.Claims))
 }
 
-// maxCombinations bounds the work that lists in a token can cause.
-const maxCombinations = 4096
+// These bound the work that lists in a token can cause: for one rule, and for all.
+const (
+	maxCombinations = 4096
+	maxTried        = 1 << 16
+)
 
 // question is one token that is asked about. What few rules need is read when one does.
 type question struct {
 	claims  Claims
 	scratch *scratch
-	left    int // combinations that may still be tried
+	left    int  // combinations that may still be tried for a rule
+	all     int  // and for all of them
+	unsure  bool // a key is not wanted, and nobody says which this one is of
 
 	sameSecond  bool
 	maxLifetime time.Duration
@@ -145,6 +150,7 @@ func (sh *shape) refuses(q *question) bool {
 		return false
 	}
 	s := q.scratch
+	q.left = min(maxCombinations, q.all)
 	switch sh.ask {
 	case askClaims:
 		s.msg = append(s.msg[:0], byte(len(sh.names)))
@@ -152,6 +158,7 @@ func (sh *shape) refuses(q *question) bool {
 	case askKey:
 		by, ok := q.claims.(interface{ KeyThumbprint() string })
 		if !ok {
+			q.unsure = true
 			return false
 		}
 		s.msg, ok = appendValue(append(s.msg[:0], 1), by.KeyThumbprint(), true)
@@ -166,7 +173,7 @@ func (sh *shape) refuses(q *question) bool {
 		if !ok {
 			continue
 		}
-		list, isList := v.([]any)
+		list, isList := elements(v)
 		if !isList {
 			s.msg, ok = appendValue(append(s.msg[:0], 1), v, true)
 			if ok && sh.hit(q) {
@@ -184,7 +191,11 @@ func (sh *shape) refuses(q *question) bool {
 	return false
 }
 
-func (q *question) mayTry() bool { q.left--; return q.left >= 0 }
+func (q *question) mayTry() bool {
+	q.left--
+	q.all--
+	return q.left >= 0
+}
 
 // combine has s.msg hold the values of the first n names, and tries the rest.
 func (sh *shape) combine(q *question, n int) bool {
@@ -196,7 +207,7 @@ func (sh *shape) combine(q *question, n int) bool {
 		return false
 	}
 	s, mark := q.scratch, len(q.scratch.msg)
-	list, isList := v.([]any)
+	list, isList := elements(v)
 	if !isList {
 		s.msg, ok = appendValue(s.msg, v, false)
 		return ok && sh.combine(q, n+1)

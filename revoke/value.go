@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,9 @@ import (
 
 // Claims are the verified claims of a token. A *jwtvalidate.Claims has this method,
 // as does anything of the same shape. Values are string, bool, nil, json.Number or
-// a Go number, []any and map[string]any; they are only read. If the dynamic value
-// has KeyThumbprint() string as well, KindKey can be used.
+// a Go number, []any and map[string]any; they are only read. While there is a record
+// of KindKey, the dynamic value must have KeyThumbprint() string as well, empty for
+// claims that no key has signed: without it, it cannot be told.
 type Claims = interface {
 	Get(name string) (any, bool)
 }
@@ -30,6 +32,10 @@ func appendValue(b []byte, v any, identifier bool) ([]byte, bool) {
 	case bool:
 		kind, text = 'b', strconv.FormatBool(v)
 	default:
+		if named := reflect.ValueOf(v); named.Kind() == reflect.String && named.Type() != reflect.TypeFor[json.Number]() {
+			text = named.String()
+			break
+		}
 		var ok bool
 		if text, ok = number(v); !ok {
 			return b, false
@@ -62,7 +68,35 @@ func number(v any) (string, bool) {
 	case uint64:
 		return strconv.FormatUint(v, 10), true
 	}
+	switch v := reflect.ValueOf(v); v.Kind() { //nolint:exhaustive // the numbers that are left
+	case reflect.Int8, reflect.Int16, reflect.Int32:
+		return strconv.FormatInt(v.Int(), 10), true
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return strconv.FormatUint(v.Uint(), 10), true
+	case reflect.Float32:
+		return number(v.Float())
+	}
 	return "", false
+}
+
+// elements has the elements of a list, of whatever Go type.
+func elements(v any) ([]any, bool) {
+	if list, ok := v.([]any); ok {
+		return list, true
+	}
+	switch v.(type) {
+	case string, bool, json.Number, float64, int64, nil, map[string]any:
+		return nil, false
+	}
+	of := reflect.ValueOf(v)
+	if of.Kind() != reflect.Slice {
+		return nil, false
+	}
+	list := make([]any, of.Len())
+	for i := range list {
+		list[i] = of.Index(i).Interface()
+	}
+	return list, true
 }
 
 // isInteger reports whether text is an integer as JSON writes it, but not -0.
@@ -76,15 +110,44 @@ func isInteger(text string) bool {
 	return digits != "" && (digits[0] != '0' || text == "0")
 }
 
-// canonical spells equal numbers alike: 1, 1.0 and 10e-1 are one.
+// maxPlain is how many digits an integer is spelt with.
+const maxPlain = 64
+
+// canonical spells equal numbers alike: 1, 1.0 and 10e-1 are one. It makes no number
+// of the text, so that no exponent is too much.
 func canonical(text string) string {
-	if isInteger(text) {
+	if len(text) <= maxPlain && isInteger(text) {
 		return text
 	}
-	if r, ok := rational(text); ok {
-		return r.RatString()
+	mantissa, power := text, 0
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		e, err := strconv.ParseInt(text[i+1:], 10, 32)
+		if err != nil {
+			return text
+		}
+		mantissa, power = text[:i], int(e)
 	}
-	return text
+	digits, negative := strings.CutPrefix(mantissa, "-")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	digits = whole + fraction
+	if strings.Trim(digits, "0123456789") != "" || digits == "" {
+		return text
+	}
+	digits = strings.TrimLeft(digits, "0")
+	short := strings.TrimRight(digits, "0")
+	power += len(digits) - len(short) - len(fraction)
+	switch {
+	case short == "":
+		return "0"
+	case power >= 0 && len(short)+power <= maxPlain:
+		short += strings.Repeat("0", power)
+	default:
+		short += "e" + strconv.Itoa(power)
+	}
+	if negative {
+		return "-" + short
+	}
+	return short
 }
 
 // rational reads a number exactly. It is bounded before big numbers are made.

@@ -55,9 +55,8 @@ func (c *Checker) prepare(r *Record, now time.Time) ([]*stored, Receipt, error) 
 	id := recordID{sh.tag, sh.fingerprintOf(r), 0}
 	rec := &stored{
 		kind: r.Kind, issuer: r.Issuer, names: sh.claimNames(), at: now.UnixMilli(), reason: r.Reason, actor: r.Actor,
-		relies: r.Kind != KindToken || r.Expires.IsZero(),
+		relies: r.Kind != KindToken || r.Expires.IsZero() || r.exact,
 	}
-	list := []*stored{rec}
 	if r.Kind.present() {
 		until := now.Add(c.maxLifetime + grace)
 		if !r.Expires.IsZero() {
@@ -71,7 +70,7 @@ func (c *Checker) prepare(r *Record, now time.Time) ([]*stored, Receipt, error) 
 		if id.tag = sh.raised[id.fp]; i >= 0 && t.value(i) >= rec.value {
 			return nil, receiptOf(id, t.value(i), sh, c.state), nil
 		}
-		for !c.filter.takes(rec) && c.buried(id, now) {
+		for c.buried(r.Kind, id, now) {
 			id.tag++
 		}
 	} else {
@@ -82,9 +81,15 @@ func (c *Checker) prepare(r *Record, now time.Time) ([]*stored, Receipt, error) 
 				milli = min(r.Until.UnixMilli(), foreverMilli)
 			}
 		}
+		for t, i := sh.table.find(id.fp); ban && i >= 0; i = t.next(id.fp, t.after(i)) {
+			if v := rule(t.value(i)); v.ban() && v.milli() == milli {
+				id.tag = v.tag()
+				return nil, receiptOf(id, uint64(v), sh, c.state), nil
+			}
+		}
 		for {
 			id.tag = rand.N[uint32](1 << tagBits) // it tells records of one fingerprint apart, and is no secret
-			if _, taken := c.entry(sh, id); !taken && !c.buried(id, now) {
+			if _, taken := c.entry(sh, id); !taken && !c.buried(r.Kind, id, now) {
 				break
 			}
 		}
@@ -93,37 +98,13 @@ func (c *Checker) prepare(r *Record, now time.Time) ([]*stored, Receipt, error) 
 			return nil, Receipt{}, fmt.Errorf("%w: IssuedBefore: every token from before has expired", ErrRecord)
 		}
 		rec.value = uint64(v)
-		list = append(list, c.supersede(sh, id.fp, now)...)
 	}
 	rec.id = id
-	if !c.room(len(list), now) {
+	if !c.room(1, now) {
 		return nil, Receipt{}, &unavailable{ErrFull, time.Minute}
 	}
-	c.reserved += len(list)
-	return list, receiptOf(id, rec.value, sh, c.state), nil
-}
-
-// maxCutoffs is how many cutoffs one fingerprint may have: who logs out again and
-// again must not make checks slow. Above, the oldest is given up for good.
-const maxCutoffs = 8
-
-func (c *Checker) supersede(sh *shape, fp uint64, now time.Time) []*stored {
-	var oldest rule
-	n := 0
-	for t, i := sh.table.find(fp); i >= 0; i = t.next(fp, t.after(i)) {
-		if r := rule(t.value(i)); !r.ban() {
-			if n++; oldest == 0 || r.milli() < oldest.milli() {
-				oldest = r
-			}
-		}
-	}
-	if n < maxCutoffs {
-		return nil
-	}
-	return []*stored{{
-		restore: true, kind: sh.kind, id: recordID{sh.tag, fp, oldest.tag()},
-		value: uint64(oldest.until(c.maxLifetime)), at: now.UnixMilli(),
-	}}
+	c.reserved++
+	return []*stored{rec}, receiptOf(id, rec.value, sh, c.state), nil
 }
 
 // store has records kept by the Log, and puts them in force.
@@ -189,7 +170,8 @@ func receiptOf(id recordID, value uint64, sh *shape, s *state) Receipt {
 }
 
 // Restore undoes what has this id, and nothing else: another record about the same
-// tokens goes on to refuse them. An error is ErrUnknown (404), an ErrUnavailable
+// tokens goes on to refuse them. Of a token or a session there is one record, however
+// often it was revoked. An error is ErrUnknown (404), an ErrUnavailable
 // (503), or that of ctx.
 func (c *Checker) Restore(ctx context.Context, id string) error { return c.restore(ctx, id, "") }
 
@@ -218,14 +200,17 @@ func (c *Checker) restore(ctx context.Context, text, actor string) error {
 // tombstone is the record that undoes another; nil if that is undone already. It
 // has its room whatever MaxEntries says, as the entry it takes out gives some.
 func (c *Checker) tombstone(id recordID) (*stored, *shape, error) {
-	if c.buried(id, c.clock()) {
-		return nil, nil, nil
-	}
 	sh := c.shapes[id.shape]
 	if sh == nil {
+		if c.buried("", id, c.clock()) {
+			return nil, nil, nil
+		}
 		return nil, nil, ErrUnknown
 	}
 	value, ok := c.entry(sh, id)
+	if !ok && c.buried(sh.kind, id, c.clock()) {
+		return nil, nil, nil
+	}
 	if !ok {
 		return nil, nil, ErrUnknown
 	}
