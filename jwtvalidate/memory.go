@@ -3,11 +3,13 @@ package jwtvalidate
 import (
 	"context"
 	"hash/maphash"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // memory remembers that a token's signature was made by a key for a policy, and the
@@ -26,7 +28,14 @@ type memory struct {
 // A bucket has places for regulars and a few for newcomers. A newcomer displaces a
 // newcomer; only one that was asked for again becomes a regular. So a burst of
 // tokens that are seen once leaves the regulars alone.
-type bucket [ways]atomic.Pointer[remembered]
+//
+// What a look at all its places needs stands in the bucket itself: following a
+// pointer to each would cost more than the whole lookup.
+type bucket struct {
+	tags    [ways]atomic.Uint32 // half of the hash
+	expires [ways]uint32        // guarded by storing
+	entries [ways]atomic.Pointer[remembered]
+}
 
 const (
 	ways      = 8
@@ -66,8 +75,11 @@ func (m *memory) bucket(hash uint64) (*bucket, *sync.Mutex) {
 // find returns what is remembered of a token; nil if nothing is.
 func (m *memory) find(token string, hash uint64) *remembered {
 	b, _ := m.bucket(hash)
-	for i := range b {
-		if e := b[i].Load(); e != nil && e.hash == hash && e.token == token {
+	for i := range b.tags {
+		if b.tags[i].Load() != uint32(hash) {
+			continue
+		}
+		if e := b.entries[i].Load(); e != nil && e.hash == hash && e.token == token {
 			if e.used.Load() < maxUsed {
 				e.used.Add(1)
 			}
@@ -79,9 +91,11 @@ func (m *memory) find(token string, hash uint64) *remembered {
 
 // forget takes an entry out, unless something else stands in its place by now.
 func (m *memory) forget(e *remembered) {
-	b, _ := m.bucket(e.hash)
-	for i := range b {
-		if b[i].CompareAndSwap(e, nil) {
+	b, mu := m.bucket(e.hash)
+	mu.Lock() // store counts on what it has seen there
+	defer mu.Unlock()
+	for i := range b.entries {
+		if b.entries[i].CompareAndSwap(e, nil) {
 			return
 		}
 	}
@@ -94,40 +108,53 @@ func (m *memory) store(token string, hash uint64, claims *Claims) {
 	b, mu := m.bucket(hash)
 	mu.Lock()
 	defer mu.Unlock()
-	for i := range b {
-		if old := b[i].Load(); old == nil || old.claims.expiry.Before(claims.issued) || old.hash == hash && old.token == token {
-			b[i].Store(e)
+	issued := seconds(claims.issued)
+	for i := range b.entries {
+		if old := b.entries[i].Load(); old == nil || b.expires[i] < issued || b.tags[i].Load() == uint32(hash) && old.token == token {
+			b.put(i, e)
 			return
 		}
 	}
 	place := regulars
 	for i := regulars; i < ways; i++ {
-		if b[i].Load().used.Load() == 0 {
+		if b.used(i).Load() == 0 {
 			place = i
 		}
 	}
-	if newcomer := b[place].Load(); newcomer.used.Load() > 0 {
+	if newcomer := b.entries[place].Load(); newcomer.used.Load() > 0 {
 		b.promote(newcomer)
 	}
-	b[place].Store(e)
+	b.put(place, e)
 }
+
+// put writes an entry into a place. A lookup in between finds nothing there.
+func (b *bucket) put(i int, e *remembered) {
+	b.tags[i].Store(uint32(e.hash))
+	b.expires[i] = seconds(e.claims.expiry)
+	b.entries[i].Store(e)
+}
+
+func (b *bucket) used(i int) *atomic.Uint32 { return &b.entries[i].Load().used }
 
 // promote gives a newcomer that was asked for again the place of the regular that
 // is asked for least, and ages the others.
 func (b *bucket) promote(newcomer *remembered) {
 	least := 0
 	for i := range regulars {
-		if b[i].Load().used.Load() < b[least].Load().used.Load() {
+		if b.used(i).Load() < b.used(least).Load() {
 			least = i
 		}
 	}
 	for i := range regulars {
-		if used := &b[i].Load().used; used.Load() > 0 {
+		if used := b.used(i); used.Load() > 0 {
 			used.Add(^uint32(0))
 		}
 	}
-	b[least].Store(newcomer)
+	b.put(least, newcomer)
 }
+
+// seconds are those since 1970, as far as 32 bits go: 0 for what was before.
+func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxUint32)) }
 
 // see looks a token up. On a hit the issuer's own source is asked for the key as if
 // the token were new; without that key the token is forgotten, and is new.

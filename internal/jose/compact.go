@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -51,7 +52,15 @@ type Compact struct {
 	raw, decoded []byte
 	members      []member
 	scan         scanner
+
+	// The header that was read last, and its segment. Most tokens of an issuer have
+	// one and the same, and what the same bytes mean does not change.
+	known   Header
+	knownAs []byte // empty: none
 }
+
+// maxKnown bounds the segment of a header that is kept, in bytes.
+const maxKnown = 512
 
 var headerLimits = Limits{
 	Bytes: MaxToken, Depth: 16, Values: 256,
@@ -97,11 +106,7 @@ func (c *Compact) Parse(token string) error {
 		c.decoded = make([]byte, len(token))
 	}
 	buf := c.decoded[:cap(c.decoded)]
-	header, err := decodeSegment(buf, c.raw[:first])
-	if err != nil {
-		return err
-	}
-	if err := c.parseHeader(string(header)); err != nil {
+	if err := c.readHeader(buf, c.raw[:first]); err != nil {
 		return err
 	}
 	payload, err := decodeSegment(buf, c.raw[first+1:second])
@@ -136,6 +141,24 @@ func (c *Compact) ParsePayload(lim Limits) (*Object, error) {
 	}
 	c.members = members
 	return newObject(c.Payload, slices.Clone(members)), nil
+}
+
+func (c *Compact) readHeader(buf, segment []byte) error {
+	if len(segment) > 0 && bytes.Equal(segment, c.knownAs) {
+		c.Header = c.known
+		return nil
+	}
+	header, err := decodeSegment(buf, segment)
+	if err != nil {
+		return err
+	}
+	if err := c.parseHeader(string(header)); err != nil {
+		return err
+	}
+	if len(segment) <= maxKnown {
+		c.known, c.knownAs = c.Header, append(c.knownAs[:0], segment...)
+	}
+	return nil
 }
 
 func (c *Compact) parseHeader(text string) error {
