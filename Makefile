@@ -1,7 +1,7 @@
 # Every target works with GNU make, a POSIX shell and Go, from a clean clone. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench fuzz api
+.PHONY: help demo test check lint bench tables fuzz api
 
 GO ?= go
 # Each module is built against what its own go.mod says.
@@ -14,6 +14,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 60s
 BENCH ?= .
 COUNT ?= 1
+TABLES ?=
 
 MODULES = $(shell find . \( -name node_modules -o -name testdata -o -name .git \) -prune -o -name go.mod -print | sed 's,/go\.mod$$,,' | sort)
 
@@ -62,13 +63,16 @@ lint: ## golangci-lint in all modules
 	done; \
 	$(verdict)
 
-bench: ## all benchmarks, those beside the peers last (BENCH, COUNT)
+bench: ## the benchmarks of the core module (BENCH, COUNT), and unless BENCH chooses, the tables
 	@$(call list_tests,^Benchmark); \
 	pkgs=$$(printf '%s\n' "$$found" | cut -d ' ' -f 1 | sort -u); \
 	if [ -z "$$pkgs" ]; then echo 'make bench: no benchmark in the core module'; \
 	else $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $$pkgs || exit 1; fi; \
-	if [ -f internal/bench/go.mod ]; then \
-		cd internal/bench && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...; fi
+	if [ '$(BENCH)' = . ]; then $(MAKE) --no-print-directory tables; fi
+
+# The tag adds the peer that takes longest to build, which nothing else needs.
+tables: ## what a request costs, beside the bare signature check and other libraries (TABLES='-only peers,http')
+	@cd internal/bench && $(GO) run -tags krakend . $(TABLES)
 
 fuzz: ## every fuzz target of the core module, one after the other (FUZZTIME, for each)
 	@$(call list_tests,^Fuzz); failed=; \

@@ -77,8 +77,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	only := flags.String("only", strings.Join(names, ","), "`sections` to run")
-	each := flags.Duration("time", 300*time.Millisecond, "`duration` of one measurement")
-	rounds := flags.Int("rounds", 5, "measurements of each row, of which the median is shown")
+	each := flags.Duration("time", 100*time.Millisecond, "`duration` of one measurement")
+	rounds := flags.Int("rounds", 11, "measurements of each row, of which the median is shown")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
