@@ -33,6 +33,14 @@ type Config struct {
 	// in; above, the one that was asked for longest ago goes. Zero: 1000.
 	MaxIssuers int
 
+	// DecryptionKeys are this service's own private keys, for tokens that are encrypted
+	// for it: one signed token, in one layer of encryption (RFC 7519 section 5.2), with
+	// A128GCM, A256GCM, A128CBC-HS256 or A256CBC-HS512. Compressed ones are refused, and
+	// whatever is wrong with one is ErrMalformed. That it was encrypted for us says
+	// nothing of who did it: it is the signature within that counts. Nil: encrypted
+	// tokens are malformed.
+	DecryptionKeys []DecryptionKey
+
 	// Sources are the places where the token may stand. A request with more than one
 	// of them filled is malformed (400), whichever would be the good one. Nil:
 	// {Header: "Authorization", Scheme: "Bearer"} alone; name that too beside others.
@@ -200,6 +208,9 @@ type Issuer struct {
 	// Required are further claims that must be present, neither null nor empty.
 	Required []string
 
+	// Encrypted refuses tokens that do not come encrypted (ErrType).
+	Encrypted bool
+
 	// MaxLifetime bounds exp - iat, and so makes iat required. Zero: unbounded.
 	MaxLifetime time.Duration
 
@@ -316,6 +327,7 @@ func New(cfg Config) (*Validator, error) {
 	}
 	errs = append(errs, v.setSources(cfg)...)
 	errs = append(errs, v.setTenants(cfg, templates)...)
+	errs = append(errs, v.setDecryption(cfg)...)
 	if isNil(cfg.Revocation) {
 		v.revocation = nil
 		if cfg.Revocation != nil {

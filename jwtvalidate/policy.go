@@ -32,6 +32,7 @@ type policy struct {
 	kind          map[string]string
 	required      []string
 	maxLifetime   time.Duration
+	encrypted     bool
 	keyID         string
 	confirm       func(*http.Request, *Claims) error
 
@@ -52,6 +53,7 @@ func newPolicy(issuer Issuer) (*policy, []error) {
 		allAudiences:  issuer.AllAudiences,
 		audienceClaim: issuer.AudienceClaim,
 		maxLifetime:   issuer.MaxLifetime,
+		encrypted:     issuer.Encrypted,
 		keyID:         issuer.KeyID,
 		confirm:       issuer.Confirm,
 	}

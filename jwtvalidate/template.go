@@ -112,7 +112,7 @@ func (p *policy) same(as *policy) bool {
 	return p.algs == as.algs && sameSource(p.keys, as.keys) && p.confirm == nil && as.confirm == nil &&
 		maps.Equal(p.audiences, as.audiences) && p.allAudiences == as.allAudiences && p.audienceClaim == as.audienceClaim &&
 		slices.Equal(p.types, as.types) && maps.Equal(p.kind, as.kind) && slices.Equal(p.required, as.required) &&
-		p.maxLifetime == as.maxLifetime && p.keyID == as.keyID
+		p.maxLifetime == as.maxLifetime && p.encrypted == as.encrypted && p.keyID == as.keyID
 }
 
 // sameSource is ==, where that does not panic.

@@ -60,7 +60,7 @@ func (v *Validator) policyFor(ctx context.Context, iss string) (*policy, error) 
 	if p := v.policies[iss]; p != nil {
 		return p, nil
 	}
-	for _, t := range v.open {
+	for _, t := range v.anyTenant {
 		if tenant, ok := t.match(iss); ok {
 			p := t.policy(tenant) // held nowhere: who sends tokens could fill any room
 			p.owner = v
@@ -221,7 +221,7 @@ func (v *Validator) setTenants(cfg Config, templates []*template) []error {
 	dynamic := cfg.IssuerFor != nil
 	for _, t := range templates {
 		if t.any {
-			v.open = append(v.open, t)
+			v.anyTenant = append(v.anyTenant, t)
 		}
 		dynamic = dynamic || t.allowed != nil
 	}
@@ -261,6 +261,8 @@ func (v *Validator) setTenants(cfg Config, templates []*template) []error {
 			return nil, errors.New("IssuerFor: URL is not the issuer that was asked for")
 		case isTemplate(issuer.URL):
 			mistakes = append(mistakes, errors.New("URL: no template here"))
+		case issuer.Encrypted && len(cfg.DecryptionKeys) == 0:
+			mistakes = append(mistakes, errors.New("Encrypted: only with DecryptionKeys"))
 		case takesDPoP && issuer.Confirm == nil:
 			mistakes = append(mistakes, errors.New("Confirm: required, as Sources have the scheme DPoP"))
 		}

@@ -18,13 +18,14 @@ import (
 // immutable and safe for concurrent use, and holds no connection or goroutine.
 type Validator struct {
 	policies   map[string]*policy // by iss
-	open       []*template        // for any tenant
+	anyTenant  []*template        // for any tenant
 	tenants    *tenants           // nil: there are no others
 	algs       [jose.AlgCount]bool
 	optional   bool
 	leeway     time.Duration
 	rule       Rule    // zero: none
 	memory     *memory // nil: none
+	decryption []jose.DecryptionKey
 	sources    *sources
 	origins    *http.CrossOriginProtection // nil: any page may send a cookie
 	forwards   []forward
@@ -288,11 +289,20 @@ func (v *Validator) authenticate(ctx context.Context, d *decision, c credential)
 			return err
 		}
 	}
+	var encrypted bool
+	var err error
+	if c.token, encrypted, err = v.open(token); err != nil {
+		return err
+	}
+	c.unchecked = c.unchecked && !encrypted
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
 	object, by, err := v.read(ctx, d, t, c)
 	if err != nil {
 		return err
+	}
+	if by.policy.encrypted && !encrypted {
+		return ErrType
 	}
 	keys, err := by.keys(ctx)
 	if err != nil {

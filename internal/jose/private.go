@@ -121,6 +121,18 @@ func ecPrivate(public *ecdsa.PublicKey, d []byte) (*ecdsa.PrivateKey, error) {
 // ParsePrivatePEM reads one private key: PKCS #8, PKCS #1 or SEC 1, not encrypted.
 // Parameters of a curve may stand before it.
 func ParsePrivatePEM(text []byte) (crypto.Signer, error) {
+	key, err := privatePEM(text)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok || !fitsAny(signer.Public()) {
+		return nil, ErrKeyType
+	}
+	return signer, nil
+}
+
+func privatePEM(text []byte) (any, error) {
 	var block *pem.Block
 	for {
 		if block, text = pem.Decode(text); block == nil {
@@ -148,11 +160,7 @@ func ParsePrivatePEM(text []byte) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the PEM block holds no private key", ErrKeyValue)
 	}
-	signer, ok := key.(crypto.Signer)
-	if !ok || !fitsAny(signer.Public()) {
-		return nil, ErrKeyType
-	}
-	return signer, nil
+	return key, nil
 }
 
 // ParsePrivateJWKSet reads a JWK set of private keys, or a single JWK. All of them
