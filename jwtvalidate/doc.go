@@ -15,9 +15,10 @@
 //
 // The credential: one Authorization header with one Bearer token (RFC 6750). The
 // form: strict compact JWS, strict JSON, no crit, no nesting, at most 16 KiB; where
-// Config.DecryptionKeys say so, in one layer of encryption (RFC 7516). The issuer: iss equals a configured URL, byte for byte, before anything is fetched.
-// The algorithm: one that this issuer's policy names, bound to the key's type,
-// curve and size. The signature, once, by a key of this issuer. The type: typ is
+// Config.DecryptionKeys say so, in one layer of encryption (RFC 7516). The issuer:
+// iss equals a configured URL, byte for byte, before anything is fetched. The
+// algorithm: one that this issuer's policy names, bound to the key's type, curve and
+// size. The signature, once, by a key of this issuer. The type: typ is
 // one that the profile allows. The time: exp is required, nbf and iat are held
 // against the clock, with leeway. The audience, the required claims, and cnf: a
 // token that is bound to its sender is refused unless the request proves it.

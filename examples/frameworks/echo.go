@@ -24,12 +24,12 @@ func Echo(s Service) http.Handler {
 		}
 	}
 	handler := func(h http.HandlerFunc) echo.HandlerFunc { return echo.WrapHandler(h) }
-	e.POST("/login", handler(login), wrap(s.Signer.Handler))
+	e.POST("/login", handler(s.login), wrap(s.Signer.Handler))
 	group := e.Group("", wrap(s.Validator.Handler))
-	group.GET("/orders", handler(orders), wrap(s.Validator.Require(readOrders)))
-	group.DELETE("/orders", handler(orders), wrap(s.Validator.Require(isAdmin)))
-	group.GET("/users/:id", handler(orders), wrap(s.Validator.Require(isSelf)))
-	group.GET("/stream", handler(stream))
-	group.GET("/broken", handler(broken))
+	group.GET("/orders", handler(s.orders), wrap(s.Validator.Require(readOrders)))
+	group.DELETE("/orders", handler(s.orders), wrap(s.Validator.Require(isAdmin, freshLogin)))
+	group.GET("/users/:id", handler(s.orders), wrap(s.Validator.Require(isSelf)))
+	group.GET("/stream", handler(s.stream))
+	group.GET("/broken", handler(s.broken))
 	return e
 }

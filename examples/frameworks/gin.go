@@ -12,12 +12,12 @@ import (
 func Gin(s Service) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.POST("/login", ginauth.Wrap(s.Signer.Handler), gin.WrapF(login))
+	r.POST("/login", ginauth.Wrap(s.Signer.Handler), gin.WrapF(s.login))
 	group := r.Group("/", ginauth.Wrap(s.Validator.Handler))
-	group.GET("/orders", ginauth.Wrap(s.Validator.Require(readOrders)), gin.WrapF(orders))
-	group.DELETE("/orders", ginauth.Wrap(s.Validator.Require(isAdmin)), gin.WrapF(orders))
-	group.GET("/users/:id", ginauth.Wrap(s.Validator.Require(isSelf)), gin.WrapF(orders))
-	group.GET("/stream", gin.WrapF(stream))
-	group.GET("/broken", gin.WrapF(broken))
+	group.GET("/orders", ginauth.Wrap(s.Validator.Require(readOrders)), gin.WrapF(s.orders))
+	group.DELETE("/orders", ginauth.Wrap(s.Validator.Require(isAdmin, freshLogin)), gin.WrapF(s.orders))
+	group.GET("/users/:id", ginauth.Wrap(s.Validator.Require(isSelf)), gin.WrapF(s.orders))
+	group.GET("/stream", gin.WrapF(s.stream))
+	group.GET("/broken", gin.WrapF(s.broken))
 	return r
 }

@@ -26,6 +26,7 @@ var (
 	errEntry    = errors.New("want entries of 1 to 4096 bytes")
 	errVersion  = errors.New("want Redis 7 or later")
 	errReplicas = errors.New("too few replicas have it")
+	errReply    = errors.New("the reply makes no sense")
 	errBusy     = errors.New("too many exchanges under way")
 	errPanic    = errors.New("the client panicked")
 )
@@ -71,7 +72,7 @@ func describe(err error) string {
 		return printable(e.Error())
 	}
 	for _, known := range []error{
-		errEntry, errVersion, errReplicas, errBusy, errPanic, redis.ErrClosed, redis.ErrPoolTimeout, redis.ErrPoolExhausted,
+		errEntry, errVersion, errReplicas, errReply, errBusy, errPanic, redis.ErrClosed, redis.ErrPoolTimeout, redis.ErrPoolExhausted,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

@@ -2,7 +2,6 @@ package redislog
 
 import (
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -65,12 +64,7 @@ func (l *Log) horizon() int64 {
 // window is how long an entry is in the stream.
 func (l *Log) window() time.Duration { return l.cfg.MaxLifetime + margin }
 
-func parseID(text string) (id [2]uint64, ok bool) {
-	milli, seq, found := strings.Cut(text, "-")
-	a, err := strconv.ParseUint(milli, 10, 64)
-	b, err2 := strconv.ParseUint(seq, 10, 64)
-	return [2]uint64{a, b}, found && err == nil && err2 == nil
-}
+func parseID(text string) ([2]uint64, bool) { return position([]byte(text)) }
 
 func formatID(id [2]uint64) string {
 	return strconv.FormatUint(id[0], 10) + "-" + strconv.FormatUint(id[1], 10)
@@ -78,17 +72,6 @@ func formatID(id [2]uint64) string {
 
 // before orders positions.
 func before(a, b [2]uint64) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
-
-// entryOf is an entry of ours, or of whoever else writes there: its data is then for
-// the Checker to refuse.
-func entryOf(m redis.XMessage) (revoke.Entry, bool) {
-	id, ok := parseID(m.ID)
-	text, _ := m.Values[dataField].(string)
-	if len(m.Values) != 1 {
-		text = ""
-	}
-	return revoke.Entry{Position: id, Data: []byte(text)}, ok
-}
 
 // Status is what was last seen of Redis.
 type Status struct {

@@ -59,10 +59,15 @@ func TestRestartEmpty(t *testing.T) {
 	eventually(t, func() bool { return a.log.Status().Gaps > 0 && a.Status().Ready })
 }
 
-// learns starts nodes until one knows all: what was lost takes its time to come back.
+// learns has a new node know all in the end: what was lost takes its time to come back.
 func learns(t *testing.T, s *server, ids ...string) {
 	t.Helper()
-	n := startNode(t, s.client(t))
+	learnsBy(t, s.client(t), ids...)
+}
+
+func learnsBy(t *testing.T, c redis.UniversalClient, ids ...string) {
+	t.Helper()
+	n := startNode(t, c)
 	eventually(t, func() bool {
 		return !slices.ContainsFunc(ids, func(id string) bool { return !n.refuses(id) })
 	}, "%d", len(ids))
@@ -103,7 +108,7 @@ func TestFailoverToALaggingReplica(t *testing.T) {
 	link, way := startProxy(t, master.addr()), startProxy(t, master.addr())
 	_, port := split(t, link.addr())
 	r := replica.client(t)
-	require.NoError(t, r.SlaveOf(t.Context(), "127.0.0.1", port).Err())
+	require.NoError(t, r.ReplicaOf(t.Context(), "127.0.0.1", port).Err())
 	a, b := startNode(t, clientOf(t, way.addr())), startNode(t, clientOf(t, way.addr()))
 	ready(t, a, b)
 	ids := numbered(t, a, "early", 20)
@@ -114,7 +119,7 @@ func TestFailoverToALaggingReplica(t *testing.T) {
 
 	way.partition()
 	master.stop()
-	require.NoError(t, r.SlaveOf(t.Context(), "no", "one").Err())
+	require.NoError(t, r.ReplicaOf(t.Context(), "no", "one").Err())
 	addr := replica.addr()
 	way.target.Store(&addr)
 	c := startNode(t, r) // which is there before the others

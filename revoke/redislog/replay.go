@@ -18,7 +18,9 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 		defer cancel()
 		begin, err := l.state(ctx)
 		if told := l.told.Load(); told != nil && err == nil {
-			err = l.compare("page", told, begin)
+			if err = l.compare("page", told, begin); err != nil {
+				l.report(ctx, Event{Op: "page", Err: err}, true)
+			}
 		}
 		if err == nil && after == [2]uint64{} {
 			var done bool
@@ -30,7 +32,7 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 			yield(revoke.Entry{}, err)
 			return
 		}
-		next := l.page(ctx, begin, after)
+		next := l.page(ctx, begin, after, 0)
 		for before(after, begin.Last) {
 			p := <-next
 			if p.err != nil {
@@ -42,7 +44,7 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 			}
 			after = p.entries[len(p.entries)-1].Position
 			if before(after, begin.Last) { // read while this one is merged
-				next = l.page(ctx, begin, after)
+				next = l.page(ctx, begin, after, p.size+p.size/8)
 			}
 			for _, e := range p.entries {
 				if before(begin.Last, e.Position) || !yield(e, nil) {
@@ -55,21 +57,21 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 
 type page struct {
 	entries []revoke.Entry
+	size    int // in bytes, as the next one is likely to have
 	err     error
 }
 
 // page reads one, and sees after it that the stream is still the one of which it is.
-func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64) <-chan page {
+func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64, room int) <-chan page {
 	next := make(chan page, 1)
 	if !before(after, begin.Last) {
 		return next
 	}
 	go func() {
-		entries, err := ask(ctx, l, "page", l.cfg.Timeout, func(ctx context.Context) ([]revoke.Entry, int, error) {
-			var read *redis.XMessageSliceCmd
-			now, err := l.exchange(ctx, func(p redis.Pipeliner) {
-				read = p.XRangeN(ctx, l.stream, "("+formatID(after), formatID(begin.Last), int64(l.cfg.PageSize))
-			})
+		p, err := ask(ctx, l, "page", l.cfg.Timeout, func(ctx context.Context) (page, int, error) {
+			raw := make(buffer, 0, room)
+			read := redis.NewRawWriteToCmd(ctx, &raw, "xrange", l.stream, "("+formatID(after), formatID(begin.Last), "count", l.cfg.PageSize)
+			now, err := l.exchange(ctx, func(p redis.Pipeliner) { _ = p.Process(ctx, read) })
 			if err == nil {
 				err = l.compare("page", begin, now)
 			}
@@ -77,12 +79,13 @@ func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64) <-chan
 				err = read.Err()
 			}
 			if err != nil {
-				return nil, 0, err
+				return page{}, 0, err
 			}
-			entries, err := entriesOf("page", read.Val(), after)
-			return entries, len(entries), err
+			entries, err := parsePage(raw, after)
+			return page{entries: entries, size: len(raw)}, len(entries), err
 		})
-		next <- page{entries, err}
+		p.err = err
+		next <- p
 	}()
 	return next
 }
@@ -102,19 +105,6 @@ func (l *Log) compare(op string, old, now *snapshot) error {
 func (l *Log) gap(op, detail string) error {
 	l.gaps.Add(1)
 	return &commandError{op, detail, ErrGap}
-}
-
-// entriesOf are in order, or it is no Redis.
-func entriesOf(op string, messages []redis.XMessage, after [2]uint64) ([]revoke.Entry, error) {
-	entries := make([]revoke.Entry, len(messages))
-	for i, m := range messages {
-		e, ok := entryOf(m)
-		if !ok || !before(after, e.Position) {
-			return nil, &commandError{op, "ids are out of order", ErrUnavailable}
-		}
-		entries[i], after = e, e.Position
-	}
-	return entries, nil
 }
 
 // pins yields those that have not lapsed, and reports that no more is wanted. Those

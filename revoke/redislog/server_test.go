@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 type server struct {
 	dir   string
 	port  string
+	first []string // arguments before the port
 	args  []string
 	stdin io.WriteCloser
 	cmd   *exec.Cmd
@@ -71,7 +73,8 @@ func (s *server) start(t testing.TB) {
 			require.NoError(t, err)
 			require.NoError(t, l.Close())
 		}
-		args := append([]string{"-c", `redis-server "$@" & read -r end; kill -9 $!; wait`, "sh", "--port", s.port}, s.args...)
+		args := append([]string{"-c", `redis-server "$@" & read -r end; kill -9 $!; wait`, "sh"}, s.first...)
+		args = append(append(args, "--port", s.port), s.args...)
 		s.cmd = exec.Command("sh", args...)
 		stdin, err := s.cmd.StdinPipe()
 		require.NoError(t, err)
@@ -82,11 +85,23 @@ func (s *server) start(t testing.TB) {
 			if dir, err := c.ConfigGet(context.Background(), "dir").Result(); err == nil && dir["dir"] == s.dir {
 				return
 			}
+			if info, err := c.Info(context.Background(), "server").Result(); err == nil && s.first != nil && strings.Contains(info, s.first[0]) {
+				return
+			}
 		}
 		s.stop()
 		s.port = ""
 	}
 	t.Fatal("redis-server does not start")
+}
+
+// startSentinel watches as its file says, and is at the address that is returned.
+func startSentinel(t testing.TB, file string) string {
+	t.Helper()
+	s := &server{dir: filepath.Dir(file), args: []string{"--bind", "127.0.0.1", "--dir", filepath.Dir(file)}, first: []string{file, "--sentinel"}}
+	t.Cleanup(s.stop)
+	s.start(t)
+	return s.addr()
 }
 
 // stop is a crash: nothing is saved, and no connection is closed in order.
@@ -254,6 +269,12 @@ type settings struct {
 	log     redislog.Config
 	checker revoke.Config
 	idle    bool // without Run
+}
+
+func sameSecret(cfg revoke.Config) revoke.Config {
+	cfg.MaxLifetime = time.Hour
+	cfg.Secret = func() ([]byte, error) { return bytes.Repeat([]byte("s"), 32), nil }
+	return cfg
 }
 
 func newLog(t testing.TB, cfg redislog.Config) *redislog.Log {

@@ -23,6 +23,9 @@ func (l *Log) Tail(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entry,
 		}
 		for {
 			if err := t.step(ctx); err != nil {
+				if errors.Is(err, ErrGap) {
+					l.report(ctx, Event{Op: "read", Err: err}, true)
+				}
 				if !errors.Is(err, errLeft) {
 					yield(revoke.Entry{}, err)
 				}
@@ -119,7 +122,7 @@ func (t *tail) read(ctx context.Context) error {
 		if err != nil {
 			return nil, 0, err
 		}
-		entries, err := entriesOf("read", streams[0].Messages, t.at)
+		entries, err := entriesOf(streams[0].Messages, t.at)
 		return entries, len(entries), err
 	})
 	if err != nil {
@@ -144,6 +147,23 @@ func (t *tail) read(ctx context.Context) error {
 		return pause(ctx, 10*time.Millisecond)
 	}
 	return nil
+}
+
+// entriesOf is parsePage of what go-redis has read.
+func entriesOf(messages []redis.XMessage, after [2]uint64) ([]revoke.Entry, error) {
+	entries := make([]revoke.Entry, len(messages))
+	for i, m := range messages {
+		id, ok := parseID(m.ID)
+		if !ok || !before(after, id) {
+			return nil, errReply
+		}
+		text, _ := m.Values[dataField].(string)
+		if len(m.Values) != 1 {
+			text = ""
+		}
+		entries[i], after = revoke.Entry{Position: id, Data: []byte(text)}, id
+	}
+	return entries, nil
 }
 
 // pause waits, or until ctx ends.

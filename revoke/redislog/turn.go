@@ -2,7 +2,11 @@ package redislog
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // turnFor is for how long a turn is had at most.
@@ -13,18 +17,21 @@ const turnFor = time.Minute
 // release and a nil error: another has the turn. It is there to save room, and guards
 // nothing: records that come twice do no harm.
 func (l *Log) Turn(ctx context.Context) (release func(), err error) {
-	begun := time.Now()
+	begun, owner := time.Now(), rand.Text()
 	got, err := ask(ctx, l, "turn", l.cfg.Timeout, func(ctx context.Context) (bool, int, error) {
-		got, err := l.client.SetNX(ctx, l.turn, 1, turnFor).Result()
-		return got, 0, err
+		has, err := l.client.SetArgs(ctx, l.turn, owner, redis.SetArgs{Mode: "NX", Get: true, TTL: turnFor}).Result()
+		if errors.Is(err, redis.Nil) {
+			has, err = owner, nil
+		}
+		return has == owner, 0, err // also if the answer to the first try was lost
 	})
 	if err != nil || !got {
 		return nil, err
 	}
 	rest := context.WithoutCancel(ctx) // the caller's may have ended when the work is done
 	return func() {
-		if time.Since(begun) > turnFor-2*l.cfg.Timeout && time.Since(begun) > turnFor/2 {
-			return // it may be another's by now
+		if time.Since(begun) > turnFor/2 {
+			return // it may be another's before it is deleted
 		}
 		_, _ = ask(rest, l, "turn", l.cfg.Timeout, func(ctx context.Context) (struct{}, int, error) {
 			return struct{}{}, 0, l.client.Del(ctx, l.turn).Err()
