@@ -293,7 +293,7 @@ func (c *Checker) bury(r *stored, now time.Time) {
 
 // sweepStep is how many slots each write looks at: what has expired is gone after
 // about as many writes as there are entries, over ten.
-const sweepStep = 32
+const sweepStep = 16
 
 // sweepSome goes on where it was. The caller holds mu.
 func (c *Checker) sweepSome(n int, now time.Time) {
