@@ -21,15 +21,18 @@ type follower struct {
 	// Under mu.
 	epoch    string
 	position [2]uint64
-	counted  uint64    // entries, as the Log counts them
-	upTo     [2]uint64 // those up to here are in counted already
-	reread   bool      // all of it the next time
-	owed     bool      // the Log has lost entries, and was not given back all of them yet
-	dropped  int       // records of this reading that there was no room for
+	counted  uint64 // entries up to there, as the Log counts them
+	reread   bool   // all of it the next time
+	owed     bool   // the Log may lack what is held here
+	queued   bool   // and it is the turn of another to give that back
+	dropped  int    // records of this reading that there was no room for
 }
 
 // compareEvery is how often Run holds what it has seen against what the Log says.
 const compareEvery = 30 * time.Second
+
+// turnEvery is how often it asks for its turn to give back what the Log may lack.
+const turnEvery = time.Second
 
 // Warm has the records of the Log loaded when it returns nil. It is not needed:
 // the first check starts to load, and checks cannot tell until it is done.
@@ -84,17 +87,26 @@ func (c *Checker) Run(ctx context.Context) error {
 }
 
 func (c *Checker) tail(ctx context.Context) error {
-	begun := time.Now()
+	begun, most := time.Now(), compareEvery
+	if c.waitsForTurn() {
+		most = turnEvery
+	}
 	for e, err := range c.logged.Tail(ctx, c.cursor()) {
 		if err != nil {
 			return err
 		}
 		c.take(ctx, e)
-		if e.Data == nil && time.Since(begun) > compareEvery {
+		if e.Data == nil && time.Since(begun) > most {
 			return nil
 		}
 	}
 	return errors.New("the log has ended")
+}
+
+func (c *Checker) waitsForTurn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued
 }
 
 func (c *Checker) cursor() [2]uint64 {
@@ -103,29 +115,33 @@ func (c *Checker) cursor() [2]uint64 {
 	return c.position
 }
 
-// take merges what a Log has yielded. Nothing that is wrong with one entry keeps
-// the others out.
+// take merges what Tail has yielded.
 func (c *Checker) take(ctx context.Context, e Entry) {
 	if e.Data == nil {
 		c.heard(e.AsOf)
 		return
 	}
-	r, err := c.decode(e.Data)
+	c.merge(ctx, e)
 	c.mu.Lock()
-	if err == nil {
-		err = c.apply(r)
-	}
 	if before(c.position, e.Position) {
 		c.position = e.Position
-		if before(c.upTo, e.Position) {
-			c.counted++
-		}
-	}
-	if errors.Is(err, ErrFull) {
-		c.dropped++
-		c.holes.Store(true)
+		c.counted++
 	}
 	c.mu.Unlock()
+}
+
+// merge puts an entry in force; nil: it cannot be read. Nothing that is wrong with
+// one keeps the others out.
+func (c *Checker) merge(ctx context.Context, e Entry) *stored {
+	r, err := c.decode(e.Data)
+	if err == nil {
+		c.mu.Lock()
+		if err = c.apply(r); errors.Is(err, ErrFull) {
+			c.dropped++
+			c.holes.Store(true)
+		}
+		c.mu.Unlock()
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrFull):
@@ -134,6 +150,7 @@ func (c *Checker) take(ctx context.Context, e Entry) {
 		c.damaged.Add(1)
 		c.alarm(ctx, ReasonRecord, err)
 	}
+	return r
 }
 
 func (c *Checker) heard(asOf time.Time) {
@@ -149,75 +166,152 @@ func (c *Checker) heard(asOf time.Time) {
 // catchUp reads what it has not seen, or all that there is when something may have
 // been missed: what is at hand stays meanwhile, and what comes is merged into it.
 func (c *Checker) catchUp(ctx context.Context) (none struct{}, err error) {
-	begun, asOf := time.Now(), c.clock()
-	st, err := c.logged.State(ctx)
-	if err != nil {
-		return none, err
+	begun := time.Now()
+	var r *reading
+	for missed := true; missed; {
+		if r, missed, err = c.read(ctx); err != nil {
+			return none, err
+		}
+	}
+	c.heard(r.asOf) // before loaded: a check relies on it
+	c.local.Store(r.state.Local)
+	if first := !c.loaded.Swap(true); first || r.all {
+		c.report(ctx, Event{Kind: eventLoaded, Entries: r.entries, Duration: time.Since(begun)})
+	}
+	if r.seen == nil {
+		return none, nil
+	}
+	defer r.release()
+	if err := c.refill(ctx, r.seen); err != nil {
+		c.alarm(ctx, ReasonUnavailable, err) // the next time; what was read counts
+		return none, nil
 	}
 	c.mu.Lock()
-	from, known := c.position, c.epoch
-	lost := known != "" && (st.Epoch != known || before(st.Last, from))
-	again := lost || known == "" || c.reread || c.holes.Load() || before(from, st.First)
-	c.owed = c.owed || lost
-	if again {
-		from, c.position = [2]uint64{}, [2]uint64{}
-		c.counted, c.upTo = st.Added, st.Last
+	c.owed = false
+	c.mu.Unlock()
+	return none, nil
+}
+
+// reading is one pass over the Log. It counts for itself, as Run may be at it too.
+type reading struct {
+	asOf         time.Time
+	state        LogState
+	all          bool
+	from, last   [2]uint64           // what was read before, and now
+	counted      uint64              // entries up to from
+	upTo, beyond uint64              // entries read, to state.Last and after it
+	entries      int                 // of both, and those without a position
+	seen         map[uint64]struct{} // what they are, to give back what is not there; nil: no need or not our turn
+	release      func()
+}
+
+// read makes a pass. What it has missed, the next one reads.
+func (c *Checker) read(ctx context.Context) (r *reading, missed bool, err error) {
+	r = &reading{asOf: c.clock()}
+	c.mu.Lock()
+	r.from, r.counted = c.position, c.counted // before the state: what comes meanwhile is no sign of a loss
+	c.mu.Unlock()
+	if r.state, err = c.logged.State(ctx); err != nil {
+		return nil, false, err
+	}
+	c.mu.Lock()
+	r.all = c.reread || c.epoch == "" || c.epoch != r.state.Epoch || c.holes.Load() ||
+		before(r.state.Last, r.from) || before(r.from, r.state.First)
+	c.owed = c.owed || r.all && c.total > 0
+	owed := c.owed
+	c.mu.Unlock()
+	if owed {
+		r.takeTurn(ctx, c.logged)
+	}
+	c.mu.Lock()
+	c.queued = owed && r.seen == nil
+	if r.all = r.all || r.seen != nil; r.all {
+		r.from = [2]uint64{}
 		c.reread = true // until all of it is here
 		c.dropped = 0
 	}
 	c.mu.Unlock()
-
-	entries, err := c.replay(ctx, from)
-	if err != nil {
-		return none, err
+	err = c.replay(ctx, r)
+	missed = err == nil && !r.all && r.counted+r.upTo != r.state.Added
+	if r.seen != nil && err != nil {
+		r.release()
 	}
 	c.mu.Lock()
-	c.reread = !again && c.counted < st.Added
-	missed := c.reread
-	if again {
-		c.epoch = st.Epoch
+	defer c.mu.Unlock()
+	switch {
+	case missed:
+		c.reread = true
+	case r.all && err == nil:
+		c.reread = false
 		c.holes.Store(c.dropped > 0)
-	}
-	owed := c.owed
-	c.mu.Unlock()
-	if missed {
-		return none, errors.New("entries were missed")
-	}
-	c.heard(asOf) // before loaded: a check relies on it
-	c.local.Store(st.Local)
-	if first := !c.loaded.Swap(true); first || again {
-		c.report(ctx, Event{Kind: eventLoaded, Entries: entries, Duration: time.Since(begun)})
-	}
-	if owed {
-		if err := c.refill(ctx); err != nil {
-			return none, err // it is tried again
+		c.epoch, c.position, c.counted = r.state.Epoch, r.state.Last, r.state.Added+r.beyond
+		if before(c.position, r.last) {
+			c.position = r.last
 		}
-		c.mu.Lock()
-		c.owed = false
-		c.mu.Unlock()
+	case !r.all && before(c.position, r.last): // also what there is of a pass that has failed
+		c.position, c.counted = r.last, r.counted+r.upTo+r.beyond
 	}
-	return none, nil
+	return r, missed, err
 }
 
-func (c *Checker) replay(ctx context.Context, from [2]uint64) (entries int, err error) {
-	for e, err := range c.logged.Replay(ctx, from) {
-		if err != nil {
-			return entries, err
+// takeTurn is for Logs that several share: of those who see a loss, one at a time
+// gives back what is not there.
+func (r *reading) takeTurn(ctx context.Context, l Log) {
+	r.release = func() {}
+	if shared, ok := l.(interface {
+		Turn(ctx context.Context) (release func(), err error)
+	}); ok {
+		release, err := shared.Turn(ctx)
+		if err != nil || release == nil {
+			return
 		}
-		if err := ctx.Err(); err != nil {
-			return entries, err
-		}
-		c.take(ctx, e)
-		entries++
+		r.release = release
 	}
-	return entries, ctx.Err()
+	r.seen = map[uint64]struct{}{}
+}
+
+func (c *Checker) replay(ctx context.Context, r *reading) error {
+	for e, err := range c.logged.Replay(ctx, r.from) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		rec := c.merge(ctx, e)
+		if r.entries++; rec != nil && r.seen != nil {
+			r.seen[rec.sum()] = struct{}{}
+		}
+		if !before(r.last, e.Position) {
+			continue
+		}
+		if r.last = e.Position; before(r.state.Last, r.last) {
+			r.beyond++
+		} else {
+			r.upTo++
+		}
+	}
+	return ctx.Err()
+}
+
+// sum tells records apart, by what of them is held.
+func (r *stored) sum() uint64 {
+	h := r.id.fp
+	for _, v := range []uint64{r.id.shape, uint64(r.id.tag), r.value} {
+		h = (h ^ v) * 0xff51afd7ed558ccd
+		h ^= h >> 32
+	}
+	if r.restore {
+		return ^h
+	}
+	return h
 }
 
 // refillBatch bounds one Append, and how long writers wait for a copy.
 const refillBatch = 1000
 
-// refill gives back to a Log that has lost entries what is in force here.
-func (c *Checker) refill(ctx context.Context) error {
+// refill gives back to a Log what is in force here and was not seen there.
+func (c *Checker) refill(ctx context.Context, seen map[uint64]struct{}) error {
 	var batch []Entry
 	send := func() error {
 		if len(batch) == 0 {
@@ -227,8 +321,13 @@ func (c *Checker) refill(ctx context.Context) error {
 		batch = nil // the Log may have kept it
 		return err
 	}
+	now := c.clock()
 	for r := range c.held() {
-		if batch = append(batch, Entry{Data: c.encode(r), Until: c.keepUntil(r)}); len(batch) == refillBatch {
+		until := c.keepUntil(r)
+		if _, there := seen[r.sum()]; there || !until.IsZero() && !now.Before(until) {
+			continue
+		}
+		if batch = append(batch, Entry{Data: c.encode(r), Until: until}); len(batch) == refillBatch {
 			if err := send(); err != nil {
 				return err
 			}

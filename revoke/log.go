@@ -11,6 +11,10 @@ import (
 // Log keeps records, and brings those of other processes. It is trusted with
 // nothing but keeping them: entries are sealed, may come in any order and more than
 // once, and say nothing of a token to who has not the Secret.
+//
+// When a Log has lost entries, each Checker gives back what it holds. One that several
+// share may have Turn(ctx context.Context) (release func(), err error) besides, so that
+// one at a time does; nil and nil: it is another's turn.
 type Log interface {
 	// Append keeps entries, all or none. When it returns nil they are as durable as
 	// the Log is. It fills in no Position.
@@ -37,7 +41,7 @@ type Entry struct {
 type LogState struct {
 	Epoch       string    // another one: entries may have been lost; empty: nothing was kept yet
 	First, Last [2]uint64 // zero: it is empty
-	Added       uint64    // entries ever, those that were forgotten included
+	Added       uint64    // entries up to Last, those that were forgotten included
 	Local       bool      // nobody else writes: after Replay there is nothing to wait for
 }
 
