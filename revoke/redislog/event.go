@@ -8,8 +8,8 @@ import (
 
 // Event is one exchange with Redis, or what one has shown.
 type Event struct {
-	// Op is append, state, page (of a replay), pins, read (of a tail) or turn (of who
-	// gives back what was lost).
+	// Op is append, state, page (of a replay), pins, read (of a tail), turn (of who gives
+	// back what was lost) or policy (of eviction).
 	Op       string
 	Entries  int           // sent or received
 	Duration time.Duration // a read includes the wait for something to come

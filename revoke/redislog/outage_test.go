@@ -1,11 +1,18 @@
 package redislog_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -346,6 +353,45 @@ func TestNodeRestart(t *testing.T) {
 	requireRefused(t, n, ids...)
 }
 
+// TestProcessIsKilled: what a node has acknowledged before a kill -9 is known to the
+// others, and to itself when it is back.
+func TestProcessIsKilled(t *testing.T) {
+	if addr := os.Getenv("REDISLOG_TEST_REDIS"); addr != "" {
+		n := startNode(t, clientOf(t, addr))
+		for i := 0; ; i++ {
+			id := fmt.Sprintf("%d-%d", os.Getpid(), i)
+			mustRevoke(t, n, single(id))
+			fmt.Println("acknowledged", id)
+		}
+	}
+	t.Parallel()
+	s := startRedis(t)
+	a := startNode(t, s.client(t))
+	ready(t, a)
+	var ids []string
+	for kill := range 3 {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProcessIsKilled$")
+		cmd.Env = append(os.Environ(), "REDISLOG_TEST_REDIS="+s.addr())
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		count := 0
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if id, ok := strings.CutPrefix(lines.Text(), "acknowledged "); ok {
+				if ids = append(ids, id); count == 20*(kill+1) {
+					require.NoError(t, cmd.Process.Kill())
+				}
+				count++
+			}
+		}
+		_ = cmd.Wait()
+	}
+	require.Greater(t, len(ids), 120)
+	eventually(t, func() bool { return a.refuses(ids[len(ids)-1]) })
+	requireRefused(t, a, ids...)
+	learns(t, s, ids...)
+}
+
 // TestDuplicatesAndReorder: a log with the entries in another order, and some of them
 // more than once, is as good.
 func TestDuplicatesAndReorder(t *testing.T) {
@@ -499,9 +545,11 @@ func TestEviction(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t, "--maxmemory-policy", "allkeys-lru", "--maxmemory", "8mb", "--maxmemory-samples", "64")
 	c := s.client(t)
-	a := startNode(t, c)
+	var lines lockedBuffer
+	a := startNode(t, c, func(s *settings) { s.log.Logger = slog.New(slog.NewTextHandler(&lines, nil)) })
 	ids := append(numbered(t, a, "id", 50), "eve")
 	mustRevoke(t, a, ban("eve"))
+	eventually(t, func() bool { return strings.Contains(lines.String(), "set maxmemory-policy to noeviction") })
 	for _, key := range []string{streamKey, keptKey} {
 		gaps := a.log.Status().Gaps
 		require.NoError(t, c.Del(t.Context(), key).Err())
@@ -518,6 +566,24 @@ func TestEviction(t *testing.T) {
 	learns(t, s, ids...)
 	requireRefused(t, a, ids...)
 	require.Equal(t, "allkeys-lru", a.log.Status().Eviction)
+}
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // TestResyncDuringTraffic: at no moment is a token let through that is revoked.

@@ -47,7 +47,7 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 				next = l.page(ctx, begin, after, p.size+p.size/8)
 			}
 			for _, e := range p.entries {
-				if before(begin.Last, e.Position) || !yield(e, nil) {
+				if !yield(e, nil) {
 					return
 				}
 			}
