@@ -1,7 +1,7 @@
 # Every target works with GNU make, a POSIX shell and Go, from a clean clone. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench tables fuzz api
+.PHONY: help demo demo-cluster test check lint bench tables fuzz api
 
 GO ?= go
 # Each module is built against what its own go.mod says.
@@ -26,10 +26,13 @@ list_tests = out=$$($(GO) test -list '$(1)' ./...) || { printf '%s\n' "$$out"; e
 verdict = if [ -n "$$failed" ]; then echo "make $@: failed in$$failed" >&2; exit 1; fi
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## start an issuer and a protected API on loopback, and show what passes and what is refused
 	@$(GO) run ./examples/gateway -demo
+
+demo-cluster: ## three gateways and a Redis (needs redis-server): what is revoked on one is refused on all
+	@cd examples/cluster && $(GO) run . -demo
 
 test: ## all tests of all modules, with the race detector where there is a C compiler (TESTFLAGS)
 	@race=; failed=; \
