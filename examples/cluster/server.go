@@ -65,7 +65,7 @@ func startRedis(ctx context.Context, dir, port string) (*process, error) {
 		return nil, err
 	}
 	return p, within(ctx, 10*time.Second, "redis-server answers", func() bool {
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -144,7 +144,7 @@ func ask(ctx context.Context, method, url, token, body string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read
+	defer res.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	return res.StatusCode, string(text)
 }

@@ -1,198 +1,155 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
-	"sync/atomic"
-	"text/tabwriter"
+	"os"
+	"sync"
 	"time"
-
-	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
 )
 
-const demoAudience = "https://api.example.com"
-
-// step is one request of the demonstration and the answer it must get.
-type step struct {
-	what          string
-	authorization []string
-	status        int
-	challenge     string // a part of WWW-Authenticate; empty: there must be none
+// stage is what the demonstration runs on: a login service, an API, and the
+// gateway between the user and them, each on a loopback port of its own.
+type stage struct {
+	login    *login
+	issuer   *server
+	backend  *server
+	house    *house
+	client   *http.Client
+	requests chan logLine
+	secrets  map[string]string // what the config names as environment variables
+	rows     []row
 }
 
-// demo starts an issuer, an API and the gateway between them, sends requests and
-// prints a row for each. It fails if one is not answered as it must be.
-func demo(ctx context.Context, out io.Writer) error {
+// logLine is what the gateway's own log says of a request.
+type logLine struct {
+	Msg    string
+	Reason string
+}
+
+// demo plays the steps by real HTTP and prints a row for each. It fails if one is
+// not answered as it must be.
+func demo(ctx context.Context, out io.Writer) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s := &stage{
+		client:   &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
+		requests: make(chan logLine, 16),
+		secrets:  map[string]string{"OPS_SECRET": rand.Text(), "WEB_SECRET": rand.Text()},
+	}
+	defer s.client.CloseIdleConnections()
+	var running sync.WaitGroup
+	defer running.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	for _, server := range []*server{s.issuer, s.backend} {
+		running.Go(func() { _ = server.run() })
+		defer func() { _ = server.end(time.Second) }()
+	}
+	running.Go(func() { _ = s.house.serve(ctx) })
 
-	idp, err := newIssuer()
-	if err != nil {
-		return err
+	fmt.Fprintf(out, "login    %s\nAPI      %s\ngateway  %s\nadmin    %s\nhealth   %s\n\n",
+		s.issuer.url, s.backend.url, s.house.front.url, s.house.office.url, s.house.watcher.url)
+	failed := s.play(ctx)
+	surprises, err := table(out, s.rows)
+	switch {
+	case failed != nil || err != nil:
+		return errors.Join(failed, err)
+	case surprises > 0:
+		return fmt.Errorf("%d of %d steps did not go as expected", surprises, len(s.rows))
 	}
-	if idp.url, err = start(ctx, idp); err != nil {
-		return err
-	}
-	api, err := start(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "orders: 3")
-	}))
-	if err != nil {
-		return err
-	}
-	var last atomic.Value // the gateway's own reason for its last decision
-	gateway, err := newGateway(config{
-		issuer: idp.url, audience: demoAudience, upstream: api,
-		algorithms: []string{"RS256"}, insecureHTTP: true, logger: slog.New(slog.DiscardHandler),
-		observe: func(_ context.Context, e jwtvalidate.Event) { last.Store(e) },
-	})
-	if err != nil {
-		return err
-	}
-	url, err := start(ctx, gateway)
-	if err != nil {
-		return err
-	}
-	steps, err := demoSteps(idp)
-	if err != nil {
-		return err
-	}
-
-	fmt.Fprintf(out, "issuer  %s\nAPI     %s\ngateway %s\n\n", idp.url, api, url)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REQUEST\tANSWER\tREASON\tCHALLENGE\t")
-	surprises := 0
-	for _, s := range steps {
-		status, challenge, err := s.send(ctx, url)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.what, err)
-		}
-		verdict := ""
-		if status != s.status || (s.challenge == "") != (challenge == "") || !strings.Contains(challenge, s.challenge) {
-			verdict = fmt.Sprintf("UNEXPECTED: want %d %s", s.status, s.challenge)
-			surprises++
-		}
-		event, _ := last.Load().(jwtvalidate.Event)
-		fmt.Fprintf(table, "%s\t%d %s\t%s\t%s\t%s\n", s.what, status, http.StatusText(status), reason(event), challenge, verdict)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	if surprises > 0 {
-		return fmt.Errorf("%d of %d answers were not as expected", surprises, len(steps))
-	}
-	fmt.Fprintf(out, "\nall %d answers as expected\n", len(steps))
+	fmt.Fprintf(out, "\nall %d steps as expected\n", len(s.rows))
 	return nil
 }
 
-func reason(e jwtvalidate.Event) string {
-	if e.Reason == "" {
-		return e.Kind
+// open makes everything, and listens.
+func (s *stage) open(ctx context.Context) (err error) {
+	silent := slog.New(slog.DiscardHandler)
+	if s.issuer, err = newServer(ctx, "127.0.0.1:0", nil, nil, silent); err != nil {
+		return err
 	}
-	return string(e.Reason)
+	if s.backend, err = newServer(ctx, "127.0.0.1:0", nil, nil, silent); err != nil {
+		return errors.Join(err, s.issuer.listener.Close())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.issuer.listener.Close(), s.backend.listener.Close())
+		}
+	}()
+	if s.login, err = newLogin(s.issuer.url); err != nil {
+		return err
+	}
+	s.issuer.Handler = s.login.handler()
+	if s.backend.Handler, err = newBackend(s.login.url); err != nil {
+		return err
+	}
+	s.secrets["GATEWAY_SECRET"] = s.login.secret
+	env := func(name string) (string, bool) { value, ok := s.secrets[name]; return value, ok }
+	c, err := readConfig([]byte(s.config()), host{env: env, read: os.ReadFile, log: s})
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(c)
+	if err != nil {
+		return err
+	}
+	s.house, err = g.open(ctx)
+	return err
 }
 
-// demoSteps mints what the demonstration sends.
-func demoSteps(idp *issuer) ([]step, error) {
-	good, err := idp.token(nil)
-	if err != nil {
-		return nil, err
-	}
-	expired, err := idp.token(object{"exp": time.Now().Add(-time.Hour).Unix(), "iat": time.Now().Add(-2 * time.Hour).Unix()})
-	if err != nil {
-		return nil, err
-	}
-	foreign, err := idp.token(object{"aud": "https://payroll.example.com"})
-	if err != nil {
-		return nil, err
-	}
-	stranger, err := newIssuer()
-	if err != nil {
-		return nil, err
-	}
-	stranger.url = idp.url // it names our issuer, and our key's id
-	forged, err := stranger.token(object{"sub": "admin"})
-	if err != nil {
-		return nil, err
-	}
-	claims := object{"iss": idp.url, "aud": demoAudience, "sub": "admin", "exp": time.Now().Add(time.Hour).Unix()}
-	none, err := unsigned(object{"alg": "none", "typ": "JWT"}, claims)
-	if err != nil {
-		return nil, err
-	}
-	confused, err := hmacWithPublicKey(idp, claims)
-	if err != nil {
-		return nil, err
-	}
-	segments := strings.Split(good, ".")
-	changed := segments[0] + "." + strings.Split(forged, ".")[1] + "." + segments[2]
-
-	const invalid, malformed = `error="invalid_token"`, `error="invalid_request"`
-	return []step{
-		{"a good token", []string{"Bearer " + good}, http.StatusOK, ""},
-		{"no token", nil, http.StatusUnauthorized, `Bearer realm="api"`},
-		{"expired", []string{"Bearer " + expired}, http.StatusUnauthorized, invalid},
-		{"forged: another key, same key id", []string{"Bearer " + forged}, http.StatusUnauthorized, invalid},
-		{"forged: claims changed", []string{"Bearer " + changed}, http.StatusUnauthorized, invalid},
-		{"for another audience", []string{"Bearer " + foreign}, http.StatusUnauthorized, invalid},
-		{"alg none", []string{"Bearer " + none + "."}, http.StatusUnauthorized, invalid},
-		{"alg none, with a signature", []string{"Bearer " + none + "." + segments[2]}, http.StatusUnauthorized, invalid},
-		{"HS256 with the public key as secret", []string{"Bearer " + confused}, http.StatusUnauthorized, invalid},
-		{"garbage", []string{"Bearer not.a.token"}, http.StatusUnauthorized, invalid},
-		{"Authorization twice", []string{"Bearer " + good, "Bearer " + good}, http.StatusBadRequest, malformed},
-		{"two tokens in one header", []string{"Bearer " + good + ", Bearer " + good}, http.StatusBadRequest, malformed},
-		{"another scheme", []string{"Basic YWxpY2U6c2VjcmV0"}, http.StatusUnauthorized, `Bearer realm="api"`},
-		{"the good token again", []string{"Bearer " + good}, http.StatusOK, ""},
-	}, nil
+// config is a config file like any other.
+func (s *stage) config() string {
+	return fmt.Sprintf(`{
+		"listen": "127.0.0.1:0",
+		"health": {"listen": "127.0.0.1:0"},
+		"log": {"format": "json"},
+		"issuers": [{
+			"_comment": "http and min_refetch are for the demonstration: it is on loopback, and short",
+			"url": %[1]q, "audiences": [%[2]q], "algorithms": ["ES256"], "profile": "rfc9068",
+			"insecure_http": true, "min_refetch": "1ms"
+		}],
+		"forward": [{"claim": ["sub"], "header": "X-User"}, {"claim": ["roles"], "header": "X-Roles"}],
+		"upstreams": [{
+			"name": "api", "url": %[3]q,
+			"own_token": {"token_url": "%[1]s/token", "client_id": "gateway", "client_secret": {"env": "GATEWAY_SECRET"}}
+		}],
+		"routes": [
+			{"pattern": "GET /orders/", "upstream": "api", "scopes": ["orders:read"]},
+			{"pattern": "POST /orders/", "upstream": "api", "scopes": ["orders:write"]},
+			{"pattern": "/admin/", "upstream": "api", "claims": [{"path": ["roles"], "any_of": ["admin"]}]},
+			{"pattern": "GET /catalogue/", "upstream": "api", "public": true}
+		],
+		"revocation": {
+			"listen": "127.0.0.1:0", "max_lifetime": "1h",
+			"callers": [
+				{"name": "ops", "secret": {"env": "OPS_SECRET"}, "privileged": true},
+				{"name": "web", "secret": {"env": "WEB_SECRET"}, "client_id": "web"}
+			]
+		}
+	}`, s.login.url, apiAudience, s.backend.url)
 }
 
-// hmacWithPublicKey plays the oldest trick: what everybody may know, the public
-// key, as an HMAC secret.
-func hmacWithPublicKey(idp *issuer, claims object) (string, error) {
-	input, err := unsigned(object{"alg": "HS256", "typ": "JWT", "kid": keyID}, claims)
-	if err != nil {
-		return "", err
+// Write takes the gateway's log, of which the steps want to know why a request was
+// refused.
+func (s *stage) Write(text []byte) (int, error) {
+	for line := range bytes.Lines(text) {
+		var l logLine
+		if json.Unmarshal(line, &l) == nil && l.Msg == "request" {
+			select {
+			case s.requests <- l:
+			default: // nobody waits for it
+			}
+		}
 	}
-	der, err := x509.MarshalPKIXPublicKey(&idp.key.PublicKey)
-	if err != nil {
-		return "", err
-	}
-	mac := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	mac.Write([]byte(input))
-	return input + "." + encode(mac.Sum(nil)), nil
-}
-
-func (s *step) send(ctx context.Context, url string) (status int, challenge string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/orders", nil)
-	if err != nil {
-		return 0, "", err
-	}
-	r.Header["Authorization"] = s.authorization
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, answer.Header.Get("WWW-Authenticate"), answer.Body.Close()
-}
-
-// start serves h on a free loopback port until ctx ends.
-func start(ctx context.Context, h http.Handler) (url string, err error) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	go func() { _ = serve(ctx, listener, h) }()
-	return "http://" + listener.Addr().String(), nil
+	return len(text), nil
 }

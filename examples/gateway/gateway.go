@@ -1,65 +1,57 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
+	"sync/atomic"
+	"time"
 
-	"github.com/gatehouse-auth/gatehouse/jwkcache"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
 )
 
-// config is what the gateway is told by its flags.
-type config struct {
-	issuer       string
-	audience     string
-	upstream     string
-	algorithms   []string
-	insecureHTTP bool // an issuer on loopback
-	logger       *slog.Logger
-	observe      func(context.Context, jwtvalidate.Event)
+// gateway puts the packages together: routes with validators before upstreams.
+type gateway struct {
+	*config
+	handler  http.Handler
+	tally    tally
+	started  time.Time
+	draining atomic.Bool
 }
 
-// newGateway lets requests with a good token through to the upstream.
-func newGateway(cfg config) (http.Handler, error) {
-	upstream, err := url.Parse(cfg.upstream)
-	if err != nil || upstream.Scheme != "http" && upstream.Scheme != "https" || upstream.Host == "" {
-		return nil, errors.New("-upstream: want an http or https URL")
-	}
-	keys, err := jwkcache.New(jwkcache.Config{
-		Issuer:       cfg.issuer,
-		InsecureHTTP: cfg.insecureHTTP,
-		Logger:       cfg.logger,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("-issuer: %w", err)
-	}
-	validator, err := jwtvalidate.New(jwtvalidate.Config{
-		Issuers: []jwtvalidate.Issuer{{
-			URL:        cfg.issuer,
-			Algorithms: cfg.algorithms,
-			Keys:       keys,
-			Audiences:  []string{cfg.audience},
-		}},
-		Logger:  cfg.logger,
-		Observe: cfg.observe,
-	})
+func newGateway(c *config) (*gateway, error) {
+	g := &gateway{config: c, started: time.Now()}
+	g.tally.statuses, g.tally.refusals = map[int]uint64{}, map[string]uint64{}
+	policy := c.validator()
+	strict, err := jwtvalidate.New(policy)
 	if err != nil {
 		return nil, err
 	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(upstream)
-			r.SetXForwarded()
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			cfg.logger.WarnContext(r.Context(), "upstream failed", "error", err)
-			w.WriteHeader(http.StatusBadGateway)
-		},
+	policy.Optional = true
+	public, err := jwtvalidate.New(policy)
+	if err != nil {
+		return nil, err
 	}
-	return validator.Handler(proxy), nil
+	proxies := map[*upstream]*httputil.ReverseProxy{} // one pool of connections each
+	for _, u := range c.upstream {
+		proxies[u] = u.proxy(c.logger)
+	}
+	mux := http.NewServeMux()
+	for _, r := range c.routes {
+		h := http.Handler(proxies[r.upstream])
+		switch {
+		case r.public: // it checks what comes, and removes forged claim headers
+			h = public.Handler(h)
+		case len(r.rules) > 0:
+			h = strict.Require(r.rules...)(h)
+		default:
+			h = strict.Handler(h)
+		}
+		mux.Handle(r.pattern, h)
+	}
+	h := http.Handler(mux)
+	if len(c.routes) > 1 || c.routes[0].pattern != "/" { // else no path means more than another
+		h = plainPaths(h)
+	}
+	g.handler = logged(http.MaxBytesHandler(h, c.maxBody), &g.tally, c.logger)
+	return g, nil
 }

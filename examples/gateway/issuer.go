@@ -1,85 +1,54 @@
 package main
 
 import (
+	"context"
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"maps"
-	"math/big"
-	"net/http"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/jwkcache"
+	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
 )
 
-// issuer is the demonstration's own token issuer: metadata, one RS256 key, and
-// tokens. What it signs itself with crypto/rsa, a real one does for you.
+// issuer is one whose tokens pass, with the cache of its keys.
 type issuer struct {
-	url string // known when its server listens
-	key *rsa.PrivateKey
+	jwtvalidate.Issuer
+	keys *jwkcache.Cache
 }
 
-func newIssuer() (*issuer, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
+func (c *config) readIssuer(s *section) *issuer {
+	s.required("url", "audiences", "algorithms")
+	i := &issuer{Issuer: jwtvalidate.Issuer{
+		URL:          s.text("url"),
+		Audiences:    s.texts("audiences"),
+		AllAudiences: s.flag("all_audiences"),
+		Algorithms:   s.texts("algorithms"),
+		Required:     s.texts("required"),
+		MaxLifetime:  s.duration("max_lifetime", 0, 10*365*24*time.Hour),
+	}}
+	if s.oneOf("profile", "any", "rfc9068") == "rfc9068" {
+		i.Profile = jwtvalidate.RFC9068
 	}
-	return &issuer{key: key}, nil
+	cache := jwkcache.Config{
+		URL:          s.text("jwks_url"),
+		Snapshot:     s.text("snapshot"),
+		MinRefetch:   s.duration("min_refetch", 0, longest),
+		InsecureHTTP: s.flag("insecure_http"),
+		Logger:       c.logger,
+	}
+	if cache.URL == "" {
+		cache.Issuer = i.URL
+	}
+	keys, err := jwkcache.New(cache)
+	s.adopt(err, "", map[string]string{"issuer": "url", "url": "jwks_url"})
+	i.keys, i.Keys = keys, keys
+	if err != nil {
+		i.Keys = noKeys{} // it is checked all the same
+	}
+	_, err = jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{i.Issuer}})
+	s.adopt(err, "Issuers[0].", nil)
+	return i
 }
 
-const keyID = "demo-1"
+type noKeys struct{}
 
-func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var answer any
-	switch r.URL.Path {
-	case "/.well-known/openid-configuration":
-		answer = map[string]any{"issuer": i.url, "jwks_uri": i.url + "/jwks"}
-	case "/jwks":
-		answer = map[string]any{"keys": []any{map[string]any{
-			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": keyID,
-			"n": encode(i.key.N.Bytes()), "e": encode(big.NewInt(int64(i.key.E)).Bytes()),
-		}}}
-	default:
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer)
-}
-
-type object = map[string]any
-
-// token signs the claims of a good token, with some of them replaced.
-func (i *issuer) token(replace object) (string, error) {
-	now := time.Now()
-	claims := object{
-		"iss": i.url, "aud": demoAudience, "sub": "alice",
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-	}
-	maps.Copy(claims, replace)
-	input, err := unsigned(object{"alg": "RS256", "typ": "JWT", "kid": keyID}, claims)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256([]byte(input))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, i.key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", err
-	}
-	return input + "." + encode(signature), nil
-}
-
-func unsigned(header, claims object) (string, error) {
-	h, err := json.Marshal(header)
-	if err != nil {
-		return "", err
-	}
-	c, err := json.Marshal(claims)
-	if err != nil {
-		return "", err
-	}
-	return encode(h) + "." + encode(c), nil
-}
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func (noKeys) Keys(context.Context, string, string) ([]crypto.PublicKey, error) { return nil, nil }

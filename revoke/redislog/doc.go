@@ -19,7 +19,7 @@
 // their own, whichever is behind. {Namespace}:kept is a hash: the epoch, a random
 // text that is new when Redis was emptied, and a copy of each record that is wanted for
 // longer than the stream has it, such as a ban without an end. {Namespace}:turn is held
-// for a minute at most by the node that gives back what was lost. The braces have a
+// for 20 seconds at most by the node that gives back what was lost. The braces have a
 // Cluster keep them on one server.
 //
 // # What a node knows

@@ -16,6 +16,7 @@ type Log struct {
 	cfg                Config
 	client             redis.UniversalClient
 	stream, kept, turn string // keys
+	owner              string // of a turn
 	slots              chan struct{}
 
 	newest   atomic.Uint64            // milliseconds of the newest id that was seen

@@ -2,28 +2,28 @@ package redislog
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// turnFor is for how long a turn is had at most.
-const turnFor = time.Minute
+// turnFor is for how long a turn is had at most: others wait so long for a node that
+// has died, or could not give its turn back. Who takes longer shares the work.
+const turnFor = 20 * time.Second
 
 // Turn is for a Checker that gives back what Redis has lost: of many that see the
 // loss at once, one does at a time, and the next finds what it has given. A nil
 // release and a nil error: another has the turn. It is there to save room, and guards
 // nothing: records that come twice do no harm.
 func (l *Log) Turn(ctx context.Context) (release func(), err error) {
-	begun, owner := time.Now(), rand.Text()
+	begun := time.Now()
 	got, err := ask(ctx, l, "turn", l.cfg.Timeout, func(ctx context.Context) (bool, int, error) {
-		has, err := l.client.SetArgs(ctx, l.turn, owner, redis.SetArgs{Mode: "NX", Get: true, TTL: turnFor}).Result()
+		has, err := l.client.SetArgs(ctx, l.turn, l.owner, redis.SetArgs{Mode: "NX", Get: true, TTL: turnFor}).Result()
 		if errors.Is(err, redis.Nil) {
-			has, err = owner, nil
+			has, err = l.owner, nil
 		}
-		return has == owner, 0, err // also if the answer to the first try was lost
+		return has == l.owner, 0, err // also if it could not be given back, or the first answer was lost
 	})
 	if err != nil || !got {
 		return nil, err
