@@ -59,7 +59,7 @@ func (n *node) serve(ctx context.Context) error {
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	_ = <-follow // it ends with ctx
+	<-follow //nolint:errcheck // it ends with ctx
 	return nil
 }
 
