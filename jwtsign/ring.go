@@ -63,7 +63,7 @@ func newRing(keys []Key, calls int) (*ring, []error) {
 
 // faults are the parts of an error that errors.Join made.
 func faults(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}

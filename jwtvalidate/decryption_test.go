@@ -7,7 +7,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // RSA-OAEP of RFC 7518 is defined with it
+	"crypto/sha1" // RSA-OAEP of RFC 7518 is defined with it
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -28,7 +28,7 @@ func seal(tb testing.TB, to *rsa.PublicKey, header, text string) string {
 	tb.Helper()
 	cek := make([]byte, 32)
 	_, _ = rand.Read(cek)
-	key, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, to, cek, nil) //nolint:gosec // see above
+	key, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, to, cek, nil)
 	require.NoError(tb, err)
 	block, err := aes.NewCipher(cek)
 	require.NoError(tb, err)

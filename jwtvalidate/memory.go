@@ -72,11 +72,13 @@ func (m *memory) bucket(hash uint64) (*bucket, *sync.Mutex) {
 	return &m.buckets[i], &m.storing[i%uint64(len(m.storing))]
 }
 
+func tagOf(hash uint64) uint32 { return uint32(hash) }
+
 // find returns what is remembered of a token; nil if nothing is.
 func (m *memory) find(token string, hash uint64) *remembered {
 	b, _ := m.bucket(hash)
 	for i := range b.tags {
-		if b.tags[i].Load() != uint32(hash) {
+		if b.tags[i].Load() != tagOf(hash) {
 			continue
 		}
 		if e := b.entries[i].Load(); e != nil && e.hash == hash && e.token == token {
@@ -110,7 +112,7 @@ func (m *memory) store(token string, hash uint64, claims *Claims) {
 	defer mu.Unlock()
 	issued := seconds(claims.issued)
 	for i := range b.entries {
-		if old := b.entries[i].Load(); old == nil || b.expires[i] < issued || b.tags[i].Load() == uint32(hash) && old.token == token {
+		if old := b.entries[i].Load(); old == nil || b.expires[i] < issued || b.tags[i].Load() == tagOf(hash) && old.token == token {
 			b.put(i, e)
 			return
 		}
@@ -129,7 +131,7 @@ func (m *memory) store(token string, hash uint64, claims *Claims) {
 
 // put writes an entry into a place. A lookup in between finds nothing there.
 func (b *bucket) put(i int, e *remembered) {
-	b.tags[i].Store(uint32(e.hash))
+	b.tags[i].Store(tagOf(e.hash))
 	b.expires[i] = seconds(e.claims.expiry)
 	b.entries[i].Store(e)
 }

@@ -61,8 +61,8 @@ type headerSource struct {
 }
 
 // isBearer reports whether it is the one place of RFC 6750 section 2.1.
-func (h headerSource) isBearer() bool {
-	return h.name == authorization && slices.ContainsFunc(h.schemes, func(s string) bool { return strings.EqualFold(s, "Bearer") })
+func (s headerSource) isBearer() bool {
+	return s.name == authorization && slices.ContainsFunc(s.schemes, func(scheme string) bool { return strings.EqualFold(scheme, "Bearer") })
 }
 
 const authorization = "Authorization"

@@ -137,7 +137,8 @@ func (s *slots) after(i int) int {
 // find is the slots to read and the first that has fp, or -1.
 func (t *table) find(fp uint64) (*slots, int) {
 	s := t.shardOf(fp).slots.Load()
-	return s, s.next(fp, s.home(fp))
+	i := s.next(fp, s.home(fp))
+	return s, i
 }
 
 func (s *slots) value(i int) uint64 {
