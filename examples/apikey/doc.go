@@ -1,0 +1,10 @@
+// Apikey shows API keys and HTTP Basic beside JWTs, before the same rules: for
+// machines that cannot get a token.
+//
+//	ISSUER=https://idp.example.com/ AUDIENCE=https://api.example.com CREDENTIALS_FILE=keys.json go run ./examples/apikey
+//
+// keys.json is [{"name": "batch", "sha256": "…", "scope": "orders:read"}] with the hash
+// of a random key: KEY=$(openssl rand -hex 32); printf %s "$KEY" | sha256sum. Copy
+// authenticate. A password that a person has chosen needs a slow hash, such as
+// crypto/pbkdf2 with a salt.
+package main

@@ -1,0 +1,9 @@
+// Auth0 shows an API behind Auth0 that calls another API in its own name: it lets in
+// who has logged in, and gets its own token by client credentials.
+//
+//	AUTH0_DOMAIN=example.eu.auth0.com API_AUDIENCE=https://api.example.com STOCK_AUDIENCE=https://stock.example.com \
+//		CLIENT_ID=… CLIENT_SECRET=… STOCK_URL=https://stock.example.com go run ./examples/auth0
+//
+// At Auth0 there are two APIs, by their identifiers, and an application of the type
+// machine to machine, which may call the second. Copy the two Configs.
+package main
