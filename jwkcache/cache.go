@@ -43,8 +43,7 @@ type Cache struct {
 // No keys and a nil error: there is no such key, as of a fetch that is recent. An
 // error wraps ErrUnavailable, or is that of ctx.
 func (c *Cache) Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, error) {
-	keys, _, err := c.lookup(ctx, kid, alg)
-	return keys, err
+	return c.lookup(ctx, wanted{kid: kid}, alg)
 }
 
 // KeysOf is Keys without those that are another issuer's: for a set that serves
@@ -52,28 +51,22 @@ func (c *Cache) Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, 
 // stands for one segment of a path, as in the sets of Microsoft Entra ID. A key
 // that says nothing is everybody's.
 func (c *Cache) KeysOf(ctx context.Context, issuer, kid, alg string) ([]crypto.PublicKey, error) {
-	keys, s, err := c.lookup(ctx, kid, alg)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
-	a, _ := jose.ParseAlg(alg)
-	return s.candidates(kid, a).of(issuer), nil
+	return c.lookup(ctx, wanted{kid: kid, issuer: issuer, owned: true}, alg)
 }
 
-// lookup also says which snapshot the keys are of.
-func (c *Cache) lookup(ctx context.Context, kid, alg string) ([]crypto.PublicKey, *snapshot, error) {
-	a, known := jose.ParseAlg(alg)
-	if !known || a.Symmetric() {
-		return nil, nil, nil
+func (c *Cache) lookup(ctx context.Context, want wanted, alg string) ([]crypto.PublicKey, error) {
+	var known bool
+	if want.alg, known = jose.ParseAlg(alg); !known || want.alg.Symmetric() {
+		return nil, nil
 	}
 	s, now, err := c.current(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if keys := s.find(kid, a); len(keys) > 0 || s.refresh == 0 {
-		return keys, s, nil
+	if keys := s.find(want); len(keys) > 0 || s.refresh == 0 {
+		return keys, nil
 	}
-	return c.refetch(ctx, wanted{kid, a}, s, now)
+	return c.refetch(ctx, want, s, now)
 }
 
 // current is the snapshot to serve from: at hand, refreshed behind the caller, or

@@ -12,9 +12,9 @@ type candidates struct {
 	owners [][]string // of each key, the issuers that the set says it is of; nil: everybody's
 }
 
-// add takes a key that the list does not hold yet, while there is room: a key that
-// a set names twice is tried once.
-func (c *candidates) add(key crypto.PublicKey, issuer string, limit int) {
+// add takes a key that the list does not hold yet: one that a set names twice is
+// tried once.
+func (c *candidates) add(key crypto.PublicKey, issuer string) {
 	i := slices.IndexFunc(c.keys, func(other crypto.PublicKey) bool {
 		k, ok := other.(interface{ Equal(crypto.PublicKey) bool })
 		return ok && k.Equal(key)
@@ -24,7 +24,7 @@ func (c *candidates) add(key crypto.PublicKey, issuer string, limit int) {
 		c.owners[i] = nil
 	case i >= 0:
 		c.owners[i] = append(c.owners[i], issuer)
-	case len(c.keys) < limit:
+	case len(c.keys) < maxCandidates:
 		c.keys = append(c.keys, key)
 		var owners []string
 		if issuer != "" {

@@ -11,28 +11,30 @@ import (
 
 // wanted is what a lookup looks for.
 type wanted struct {
-	kid string
-	alg jose.Alg
+	kid    string
+	alg    jose.Alg
+	issuer string // with owned: whose it must be, or nobody's
+	owned  bool
 }
 
 // refetch looks for a key that s lacks in the set of a fetch that began after the
 // lookup did: one that was under way then may have been answered before the key was
 // there.
-func (c *Cache) refetch(ctx context.Context, want wanted, s *snapshot, now time.Time) ([]crypto.PublicKey, *snapshot, error) {
+func (c *Cache) refetch(ctx context.Context, want wanted, s *snapshot, now time.Time) ([]crypto.PublicKey, error) {
 	for !s.asked.After(now) {
 		fresh, waited, err := c.newer(ctx, want, s, now)
 		if err != nil {
-			return nil, nil, c.unavailable(ctx, err)
+			return nil, c.unavailable(ctx, err)
 		}
-		if keys := fresh.find(want.kid, want.alg); len(keys) > 0 || fresh == s && !waited {
-			return keys, fresh, nil
+		if keys := fresh.find(want); len(keys) > 0 || fresh == s && !waited {
+			return keys, nil
 		}
 		s = fresh
 	}
 	c.mu.Lock()
 	c.demand.miss(want.kid, now)
 	c.mu.Unlock()
-	return nil, s, nil
+	return nil, nil
 }
 
 // newer fetches over s, if the demand allows it, and otherwise joins the fetch that
@@ -59,7 +61,7 @@ func (c *Cache) settle(s, before *snapshot, want *wanted) {
 		c.demand.giveBack()
 	case s != nil:
 		clear(c.demand.unknown) // there is another set
-		if want != nil && len(s.find(want.kid, want.alg)) == 0 {
+		if want != nil && len(s.find(*want)) == 0 {
 			c.demand.miss(want.kid, s.asked)
 		}
 		if before == nil {

@@ -45,6 +45,8 @@ type usedKey struct {
 const (
 	maxSameID = 8
 	maxNoID   = 4
+
+	maxCandidates = 256 // of all issuers of a set
 )
 
 // newSnapshot indexes a set. Keys that were there before are carried over as the
@@ -132,12 +134,12 @@ func (s *snapshot) add(set jose.SetKey, before *snapshot) error {
 		if !k.Fits(a) {
 			continue
 		}
-		s.withAlg[a].add(key, k.Issuer, maxNoID)
+		s.withAlg[a].add(key, k.Issuer)
 		for _, id := range ids(k) {
 			if s.byID[a][id] == nil {
 				s.byID[a][id] = new(candidates)
 			}
-			s.byID[a][id].add(key, k.Issuer, maxSameID)
+			s.byID[a][id].add(key, k.Issuer)
 		}
 	}
 	return nil
@@ -165,8 +167,17 @@ func ids(k *jose.JWK) []string {
 	return list
 }
 
-func (s *snapshot) find(kid string, a jose.Alg) []crypto.PublicKey {
-	return s.candidates(kid, a).keys
+func (s *snapshot) find(want wanted) []crypto.PublicKey {
+	limit := maxSameID
+	if want.kid == "" {
+		limit = maxNoID
+	}
+	c := s.candidates(want.kid, want.alg)
+	keys := c.keys
+	if want.owned {
+		keys = c.of(want.issuer)
+	}
+	return keys[:min(len(keys), limit):min(len(keys), limit)]
 }
 
 // candidates is never nil.

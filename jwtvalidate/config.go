@@ -21,10 +21,11 @@ type Config struct {
 	// IssuerFor finds the policy for an iss that Issuers have none for: tenants that
 	// are not known at start. The iss is not verified yet, so that it must not lead
 	// anywhere by itself: look it up among your own. Nil and nil: it is unknown (401).
-	// An error: it cannot be told (503). The URL of the answer must equal iss. One call
-	// at a time is made for an iss, on a context that no caller ends, of 10 s. Keys
-	// should be the same value each time for the same issuer, as jwkcache.Pool gives
-	// them: an answer that says the same forgets no token. Nil: there are no others.
+	// An error: it cannot be told (503); it is logged, and must hold nothing of iss. The
+	// URL of the answer must equal iss. One call at a time is made for an iss, on a
+	// context that no caller ends, of 10 s. Keys should be the same value each time for
+	// the same issuer, as jwkcache.Pool gives them: an answer that says the same forgets
+	// no token. Nil: there are no others.
 	IssuerFor func(ctx context.Context, iss string) (*Issuer, error)
 	// IssuerTTL is for how long an answer of IssuerFor or TenantAllowed is good; one
 	// that an issuer is unknown, for 30 s at most. Forget ends it. Zero: 1 min.
@@ -64,7 +65,7 @@ type Config struct {
 	// Onward says what of the token the handlers behind see. Zero: a token in a
 	// header stays where it is, and those in cookies, queries and forms are removed.
 	// "forward": it stands in Authorization, with the scheme Bearer, wherever it came
-	// from, and nothing that a client without a token sends stands there. "strip": it
+	// from, encrypted if it came so, and nothing that a client without a token sends stands there. "strip": it
 	// is removed.
 	Onward string
 
@@ -304,6 +305,9 @@ func New(cfg Config) (*Validator, error) {
 			t, known, templateErrs := newTemplate(issuer, p)
 			for _, err := range templateErrs {
 				bad("Issuers[%d].%w", i, err)
+			}
+			if t.asks() && slices.ContainsFunc(templates, func(other *template) bool { return other.asks() && other.base.url == p.url }) {
+				bad("Issuers[%d].URL: is listed twice", i)
 			}
 			templates = append(templates, t)
 			policies(i, known...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
@@ -13,8 +14,8 @@ import (
 // DecryptionKey is a private key of this service, for tokens that are encrypted for
 // it (RFC 7516). It is bound to one algorithm.
 type DecryptionKey struct {
-	// ID is the key's kid. Zero: that of a JWK. A token that names no kid is tried with
-	// each key that fits, eight at most.
+	// ID is the key's kid. Zero: that of a JWK. A token that names a kid is tried with the
+	// key of that ID alone; one that names none, with each key of its algorithm.
 	ID string
 	// Algorithm is RSA-OAEP, RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW.
 	// Required, unless a JWK names it.
@@ -24,7 +25,9 @@ type DecryptionKey struct {
 	// is a Decrypter.
 	Key func() ([]byte, error)
 	// Decrypter is an RSA key elsewhere, such as in an HSM: it is called for each token
-	// that is not remembered, and must come to an end by itself.
+	// that is not remembered, and must come to an end by itself. An error that wraps
+	// ErrUnavailable, and a panic, say that it cannot be told (503); any other is that of
+	// a token which does not decrypt.
 	Decrypter crypto.Decrypter
 }
 
@@ -41,7 +44,7 @@ func (k *DecryptionKey) parse() (jose.DecryptionKey, error) {
 	if (k.Key == nil) == (k.Decrypter == nil) || k.Decrypter != nil && isNil(k.Decrypter) {
 		return jose.DecryptionKey{}, errors.New("Key, Decrypter: one of them is required")
 	}
-	parsed := jose.DecryptionKey{Key: k.Decrypter}
+	parsed := jose.DecryptionKey{Key: elsewhere{k.Decrypter, new(error)}}
 	if k.Key != nil {
 		text, err := k.Key()
 		if err != nil {
@@ -83,6 +86,12 @@ func (v *Validator) setDecryption(cfg Config) []error {
 		}
 		v.decryption = append(v.decryption, key)
 	}
+	byAlgorithm := map[string]int{}
+	for _, key := range v.decryption {
+		if byAlgorithm[key.Alg]++; byAlgorithm[key.Alg] == jose.MaxDecryptionKeys+1 {
+			errs = append(errs, fmt.Errorf("jwtvalidate: DecryptionKeys: more than %d for %s", jose.MaxDecryptionKeys, key.Alg))
+		}
+	}
 	if len(v.decryption) == 0 {
 		for i := range cfg.Issuers {
 			if cfg.Issuers[i].Encrypted {
@@ -99,8 +108,46 @@ func (v *Validator) open(token string) (signed string, encrypted bool, err error
 	if len(v.decryption) == 0 || !jose.LooksEncrypted(token) {
 		return token, false, nil
 	}
-	if signed, err = jose.Decrypt(token, v.decryption, encryptions); err != nil {
-		return "", true, ErrMalformed
+	var outage error
+	if signed, err = jose.Decrypt(token, watched(v.decryption, &outage), encryptions); err == nil {
+		return signed, true, nil
 	}
-	return signed, true, nil
+	if outage != nil {
+		return "", true, outage
+	}
+	return "", true, ErrMalformed
+}
+
+// watched are the keys, of which those elsewhere tell of an outage.
+func watched(keys []jose.DecryptionKey, outage *error) []jose.DecryptionKey {
+	isElsewhere := func(k jose.DecryptionKey) bool { _, ok := k.Key.(elsewhere); return ok }
+	if !slices.ContainsFunc(keys, isElsewhere) {
+		return keys
+	}
+	keys = slices.Clone(keys)
+	for i := range keys {
+		if key, ok := keys[i].Key.(elsewhere); ok {
+			key.outage = outage
+			keys[i].Key = key
+		}
+	}
+	return keys
+}
+
+// elsewhere is a Decrypter of the user's own, for one token.
+type elsewhere struct {
+	crypto.Decrypter
+	outage *error
+}
+
+func (e elsewhere) Decrypt(rand io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) (plaintext []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("%w: the Decrypter panicked", ErrUnavailable)
+		}
+		if errors.Is(err, ErrUnavailable) {
+			*e.outage = err
+		}
+	}()
+	return e.Decrypter.Decrypt(rand, ciphertext, opts)
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -156,6 +157,42 @@ func TestDecryptionKeys(t *testing.T) {
 	i.Encrypted = true
 	_, err = jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{i}})
 	require.ErrorContains(t, err, "jwtvalidate: Issuers[0].Encrypted: only with DecryptionKeys")
+}
+
+// failing is a key in an HSM that does not answer, or worse.
+type failingDecrypter struct {
+	decrypter
+	err error
+}
+
+func (f failingDecrypter) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	if f.err == nil {
+		panic("x")
+	}
+	return nil, f.err
+}
+
+// TestDecrypterOutage: a token is not bad because the HSM does not answer.
+func TestDecrypterOutage(t *testing.T) {
+	token := seal(t, &rsaKey().PublicKey, sealedHeader, good(t))
+	for _, row := range []struct{ err, want error }{
+		{errors.New("rsa: decryption error"), jwtvalidate.ErrMalformed},
+		{fmt.Errorf("%w: no HSM", jwtvalidate.ErrUnavailable), jwtvalidate.ErrUnavailable},
+		{nil, jwtvalidate.ErrUnavailable},
+	} {
+		v := validator(t, jwtvalidate.Config{
+			Issuers:        []jwtvalidate.Issuer{policy(sourceOf(&ecKey().PublicKey))},
+			DecryptionKeys: []jwtvalidate.DecryptionKey{{Algorithm: "RSA-OAEP", Decrypter: failingDecrypter{decrypter{rsaKey()}, row.err}}},
+		})
+		_, err := v.CheckToken(t.Context(), token)
+		require.ErrorIs(t, err, row.want)
+	}
+	many := make([]jwtvalidate.DecryptionKey, 9)
+	for i := range many {
+		many[i] = jwtvalidate.DecryptionKey{Algorithm: "RSA-OAEP", Decrypter: decrypter{rsaKey()}}
+	}
+	_, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf(&ecKey().PublicKey))}, DecryptionKeys: many})
+	require.ErrorContains(t, err, "jwtvalidate: DecryptionKeys: more than 8 for RSA-OAEP")
 }
 
 var _ crypto.Decrypter = decrypter{}

@@ -104,9 +104,9 @@ var (
 	ErrStepUp error = errStepUp
 
 	// ErrUnavailable: it could not be told whether the token is good, for lack of
-	// keys, or since Revocation, Confirm, OnwardToken or a rule could not tell. The
-	// client must not throw its token away: 503, no challenge. The error that a
-	// KeySource gave is wrapped beside it, context errors included.
+	// keys, or since IssuerFor, TenantAllowed, Revocation, Confirm, OnwardToken or a
+	// rule could not tell. The client must not throw its token away: 503, no challenge.
+	// The error that a KeySource gave is wrapped beside it, context errors included.
 	ErrUnavailable error = unavailable
 )
 

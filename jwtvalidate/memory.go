@@ -54,6 +54,10 @@ type remembered struct {
 	used   atomic.Uint32 // how often it was asked for, up to maxUsed
 }
 
+// isOf reports whether a token was accepted by a policy, and not by one that was
+// there for the tenant before.
+func (e *remembered) isOf(p *policy) bool { return p.tenant == nil || e.claims.signer.policy == p }
+
 // newMemory has room for so many tokens; nil for none.
 func newMemory(size int) *memory {
 	if size < 0 || size > maxEntries {
@@ -166,7 +170,7 @@ func (v *Validator) see(ctx context.Context, d *decision, token string, hash uin
 		return false, nil
 	}
 	by := &e.claims.signer
-	if serves, err := v.tenants.serves(ctx, by.policy); err != nil || !serves {
+	if current, err := v.tenants.current(ctx, by.policy); err != nil || current != by.policy {
 		if err == nil {
 			v.memory.forget(e)
 		}

@@ -52,8 +52,14 @@ func (v *Validator) setResource(cfg Config) []error {
 		}
 		r.document = v.describe(cfg, r)
 		if r.metadata == "" {
-			u.Path, u.RawPath = wellKnown+strings.TrimSuffix(u.Path, "/"), ""
-			r.metadata = u.String()
+			escaped := u.EscapedPath()
+			if escaped == "/" { // it ends the host (RFC 9728 section 3.1); that of a path stays
+				escaped = ""
+			}
+			r.metadata = (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + wellKnown + escaped
+			if u.RawQuery != "" {
+				r.metadata += "?" + u.RawQuery
+			}
 		}
 	}
 	v.resource = r
@@ -66,7 +72,7 @@ func absolute(field, text string) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || strings.Contains(text, " ") {
 		return errors.New("jwtvalidate: " + field + ": want an absolute URL")
 	}
 	return quotable(field, text)
@@ -117,6 +123,13 @@ func (v *Validator) ProtectedResource() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		if isPreflight(r) { // of a page that sends a header of its own, as with MCP-Protocol-Version
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Access-Control-Allow-Methods", "GET")
+			h.Set("Access-Control-Allow-Headers", "*")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			w.WriteHeader(http.StatusMethodNotAllowed)

@@ -36,6 +36,9 @@ func (v *Validator) report(ctx context.Context, d *decision, optional bool) {
 	e := Event{Kind: kindAccepted, Reason: ReasonOf(d.err), Duration: time.Since(d.start), Cached: d.cached, Claims: d.claims, Err: d.err}
 	if d.policy != nil {
 		e.Issuer = d.policy.url
+		if d.claims == nil && v.policies[e.Issuer] == nil && d.policy.tenant == nil {
+			e.Issuer = d.policy.base.url // any tenant's: whoever sends tokens could make up as many as he likes
+		}
 	}
 	if d, ok := denialOf(d.err); ok {
 		e.Rule = d.rule

@@ -185,6 +185,21 @@ func (p *policy) keyIDOf(h *jose.Header) string {
 	return h.KeyID
 }
 
+// takesOver holds claims that another policy of the same issuer has accepted against
+// this one. The header is gone: what depends on it must be no stricter than before.
+func (p *policy) takesOver(c *Claims) error {
+	before := c.signer.policy
+	switch {
+	case !p.algs[c.signer.alg]:
+		return ErrAlgorithm
+	case p.encrypted && !before.encrypted || slices.ContainsFunc(before.types, func(t string) bool { return !slices.Contains(p.types, t) }):
+		return ErrType
+	case p.keyID != before.keyID:
+		return ErrUnknownKey
+	}
+	return p.checkClaims(c)
+}
+
 func (p *policy) checkClaims(c *Claims) error {
 	if p.tenantID != "" {
 		if tid, _ := c.object.Text("tid"); tid != p.tenantID {

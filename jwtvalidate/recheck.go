@@ -7,7 +7,8 @@ import (
 
 // Recheck asks again about claims of an earlier Check, as a long stream should from
 // time to time: has the token expired, does the issuer still have its key, has it
-// been revoked. Nothing is parsed or verified, and no rule asked: that is Allow.
+// been revoked; and if IssuerFor has given another policy since, whether that would
+// take the claims. Nothing is parsed or verified, and no rule asked: that is Allow.
 // Of claims by NewClaims only exp is looked at, if there is one. Claims of another
 // Validator are refused (ErrUnknownIssuer). Observe is told of refusals only.
 func (v *Validator) Recheck(ctx context.Context, c *Claims) error {
@@ -45,13 +46,23 @@ func (v *Validator) recheck(ctx context.Context, c *Claims) error {
 	if err := v.checkTime(p, c, v.now()); err != nil {
 		return err
 	}
-	if serves, err := v.tenants.serves(ctx, p); err != nil || !serves {
-		if err == nil {
-			err = ErrUnknownIssuer
-		}
+	by := c.signer
+	current, err := v.tenants.current(ctx, p)
+	switch {
+	case err != nil:
 		return err
+	case current == nil:
+		return ErrUnknownIssuer
+	case current != p: // asked for again since, and not the same
+		if err := current.takesOver(c); err != nil {
+			return err
+		}
+		if err := v.checkTime(current, c, v.now()); err != nil {
+			return err
+		}
+		by.policy = current
 	}
-	keys, err := c.signer.keys(ctx)
+	keys, err := by.keys(ctx)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func newTemplate(issuer Issuer, base *policy) (*template, []*policy, []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	t := &template{base: base, allowed: issuer.TenantAllowed, any: issuer.InsecureAnyTenant}
 	t.before, t.behind, _ = strings.Cut(issuer.URL, placeholder)
-	if isTemplate(t.behind) || !strings.HasSuffix(t.before, "/") || t.behind != "" && t.behind[0] != '/' {
+	if isTemplate(t.behind) || !strings.HasSuffix(t.before, "/") || strings.HasSuffix(t.before, "//") || t.behind != "" && t.behind[0] != '/' {
 		bad("URL: %s must stand there once, as a whole segment", placeholder)
 	}
 	ways := 0
@@ -68,10 +68,13 @@ func newTemplate(issuer Issuer, base *policy) (*template, []*policy, []error) {
 
 // isTenant reports whether a text may stand for the placeholder.
 func isTenant(text string) bool {
-	return text != "" && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
+	return text != "" && text != "." && text != ".." && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_' && r != '.'
 	})
 }
+
+// asks reports whether it is for tenants that no list names.
+func (t *template) asks() bool { return t.any || t.allowed != nil }
 
 // match is the tenant of an iss of the template.
 func (t *template) match(iss string) (string, bool) {

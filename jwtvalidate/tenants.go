@@ -46,6 +46,7 @@ type outcome struct {
 const (
 	defaultIssuerTTL  = time.Minute
 	defaultMaxIssuers = 1000
+	maxIssuerTTL      = 100 * 365 * 24 * time.Hour // more than that is no date in nanoseconds
 	maxMiss           = 30 * time.Second
 	maxDoubt          = time.Second
 	maxOthers         = 4096
@@ -78,20 +79,25 @@ func (t *tenants) find(ctx context.Context, iss string) (*policy, error) {
 	now := t.now()
 	t.mu.Lock()
 	if e := t.known[iss]; e != nil {
-		if known := e.Value.(*tenant); now.UnixNano() < known.until.Load() {
+		if known := e.Value.(*tenant); t.good(known, now) {
 			t.recent.MoveToFront(e)
+			p := known.policy.Load() // in here: forget drops it
 			t.mu.Unlock()
-			return known.policy.Load(), nil
+			return p, nil
 		}
 	}
 	if v, ok := t.others[iss]; ok && now.Before(v.until) {
 		t.mu.Unlock()
 		return nil, v.err
 	}
+	if err := ctx.Err(); err != nil { // nothing is asked for who has left
+		t.mu.Unlock()
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	call := t.asked[iss]
+	iss = strings.Clone(iss) // it is a part of a whole token
 	if call == nil {
-		iss = strings.Clone(iss) // it is a part of a whole token
-		if len(t.asked) >= maxAsked {
+		if len(t.asked) >= maxAsked && t.known[iss] == nil { // strangers keep nobody from being asked for again
 			t.mu.Unlock()
 			return nil, errBusy
 		}
@@ -101,21 +107,34 @@ func (t *tenants) find(ctx context.Context, iss string) (*policy, error) {
 	t.mu.Unlock()
 	p, err := call.Do(ctx, func(ctx context.Context) (*policy, error) { return t.ask(ctx, iss, call) })
 	if err != nil {
-		if !call.State().Running { // one that hangs keeps its place, so that only so many can
-			t.settle(iss, call, nil, err) // again, as it may have panicked
-		}
-		if own := ctx.Err(); own != nil {
-			return nil, own
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		t.leave(iss, call)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller's own too, which says nothing of the token
 	}
 	return p, nil
 }
 
+// leave gives the place of a call back that was never made, as its caller had left.
+// One that hangs keeps its place, so that only so many can.
+func (t *tenants) leave(iss string, call *flight.Call[*policy]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asked[iss] == call && !call.State().Running {
+		delete(t.asked, iss)
+	}
+}
+
+// good reports whether a policy need not be asked for again: not either, if the clock
+// was set back since.
+func (t *tenants) good(known *tenant, now time.Time) bool {
+	left := time.Duration(known.until.Load() - now.UnixNano())
+	return left > 0 && left <= t.ttl+time.Second // another may have asked a moment after now
+}
+
 // ask runs detached from whoever waits, once for an iss at a time.
-func (t *tenants) ask(ctx context.Context, iss string, call *flight.Call[*policy]) (*policy, error) {
-	p, err := t.resolve(ctx, iss)
-	return t.settle(iss, call, p, err), err
+func (t *tenants) ask(ctx context.Context, iss string, call *flight.Call[*policy]) (p *policy, err error) {
+	err = flight.ErrAborted // this is what stays of a panic, also if nobody waits any more
+	defer func() { p = t.settle(iss, call, p, err) }()
+	return t.resolve(ctx, iss)
 }
 
 // settle books an answer, unless it was given before Forget. It returns the policy to
@@ -149,6 +168,7 @@ func (t *tenants) settle(iss string, call *flight.Call[*policy], p *policy, err 
 		e = t.recent.PushFront(&tenant{iss: iss})
 		t.known[iss] = e
 	}
+	t.recent.MoveToFront(e) // who finds it by a remembered token does not
 	known := e.Value.(*tenant)
 	if before := known.policy.Load(); before != nil && before.same(p) {
 		p = before
@@ -196,16 +216,13 @@ func (t *tenants) forget(iss string) {
 	delete(t.asked, iss)
 }
 
-// serves reports whether a policy is still the one for its issuer.
-func (t *tenants) serves(ctx context.Context, p *policy) (bool, error) {
-	if p.tenant == nil {
-		return true, nil
+// current is the policy that is there for a policy's issuer now: as a rule, itself.
+// Nil: the issuer is unknown by now.
+func (t *tenants) current(ctx context.Context, p *policy) (*policy, error) {
+	if p.tenant == nil || p.tenant.policy.Load() == p && t.good(p.tenant, t.now()) {
+		return p, nil
 	}
-	if p.tenant.policy.Load() == p && t.now().UnixNano() < p.tenant.until.Load() {
-		return true, nil
-	}
-	current, err := t.find(ctx, p.url)
-	return current == p, err
+	return t.find(ctx, p.url)
 }
 
 // Forget has IssuerFor, or an issuer's TenantAllowed, asked again when a token of this
@@ -238,6 +255,7 @@ func (v *Validator) setTenants(cfg Config, templates []*template) []error {
 	if v.tenants.ttl == 0 {
 		v.tenants.ttl = defaultIssuerTTL
 	}
+	v.tenants.ttl = min(v.tenants.ttl, maxIssuerTTL)
 	if v.tenants.max == 0 {
 		v.tenants.max = defaultMaxIssuers
 	}

@@ -316,7 +316,7 @@ func (v *Validator) authenticate(ctx context.Context, d *decision, c credential)
 	seeing := &v.memory.seeing[hash%uint64(len(v.memory.seeing))]
 	seeing.Lock()
 	defer seeing.Unlock()
-	if e := v.memory.find(token, hash); e != nil && slices.ContainsFunc(keys, e.claims.signer.isBy) {
+	if e := v.memory.find(token, hash); e != nil && e.isOf(by.policy) && slices.ContainsFunc(keys, e.claims.signer.isBy) {
 		d.claims, d.cached = e.claims, true
 		return nil
 	}
