@@ -34,33 +34,41 @@ type logLine struct {
 	Reason string
 }
 
-// demo plays the steps by real HTTP and prints a row for each. It fails if one is
-// not answered as it must be.
-func demo(ctx context.Context, out io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	s := &stage{
+func newStage() *stage {
+	return &stage{
 		client:   &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
 		requests: make(chan logLine, 16),
 		secrets:  map[string]string{"OPS_SECRET": rand.Text(), "WEB_SECRET": rand.Text()},
 	}
-	defer s.client.CloseIdleConnections()
-	var running sync.WaitGroup
-	defer running.Wait()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+}
+
+// demo plays the story, and fails if a step does not go as it must.
+func demo(ctx context.Context, out io.Writer) error {
+	s := newStage()
+	return s.show(ctx, out, s.play)
+}
+
+// show plays steps by real HTTP and prints a row for each.
+func (s *stage) show(ctx context.Context, out io.Writer, play func(context.Context) error) error {
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	if err := s.open(ctx); err != nil {
+		stop()
 		return err
 	}
-	for _, server := range []*server{s.issuer, s.backend} {
-		running.Go(func() { _ = server.run() })
-		defer func() { _ = server.end(time.Second) }()
-	}
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.issuer.run() })
+	running.Go(func() { _ = s.backend.run() })
 	running.Go(func() { _ = s.house.serve(ctx) })
+	defer func() {
+		stop()
+		s.client.CloseIdleConnections()
+		_, _ = s.issuer.end(time.Second), s.backend.end(time.Second)
+		running.Wait()
+	}()
 
 	fmt.Fprintf(out, "login    %s\nAPI      %s\ngateway  %s\nadmin    %s\nhealth   %s\n\n",
 		s.issuer.url, s.backend.url, s.house.front.url, s.house.office.url, s.house.watcher.url)
-	failed := s.play(ctx)
+	failed := play(ctx)
 	surprises, err := table(out, s.rows)
 	switch {
 	case failed != nil || err != nil:

@@ -52,6 +52,15 @@ func newGateway(c *config) (*gateway, error) {
 	if len(c.routes) > 1 || c.routes[0].pattern != "/" { // else no path means more than another
 		h = plainPaths(h)
 	}
-	g.handler = logged(http.MaxBytesHandler(h, c.maxBody), &g.tally, c.logger)
+	g.handler = g.logged(h)
 	return g, nil
+}
+
+// ServeHTTP answers. While it is shutting down, connections end with their answer:
+// no client sends a further request on one that is about to be closed.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	g.handler.ServeHTTP(w, r)
 }

@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	var simple simple
 	asDemo := flags.Bool("demo", false, "show on loopback what passes and what is refused, and exit")
-	check := flags.Bool("check", false, "read the config file, tell all its faults, and exit")
+	check := flags.Bool("check", false, "read the config, tell all its faults, and exit")
 	file := flags.String("config", "", "`file` that says everything, in the place of the flags below; see config.example.json")
 	flags.StringVar(&simple.listen, "listen", "127.0.0.1:8080", "`address` to serve on")
 	flags.StringVar(&simple.algorithms, "alg", "RS256,PS256,ES256,EdDSA", "accepted `algorithms`")
@@ -68,8 +68,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	g, err := newGateway(c)
-	if err != nil || *check {
+	if err != nil {
 		return err
+	}
+	if *check {
+		fmt.Fprintln(stdout, "the config is good")
+		return nil
 	}
 	h, err := g.open(ctx)
 	if err != nil {

@@ -21,8 +21,36 @@ import (
 func TestDemo(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-demo"}, &out, io.Discard), out.String())
-	require.Contains(t, out.String(), "all 14 answers as expected")
+	require.Contains(t, out.String(), "all 46 steps as expected")
 	require.NotContains(t, out.String(), "UNEXPECTED")
+}
+
+// The demonstration fails, and says what it wanted, when anything goes otherwise.
+func TestDemoIsSurprised(t *testing.T) {
+	for name, row := range map[string]struct {
+		wrong step
+		want  string
+	}{
+		"status":    {step{status: 200, reason: "no_token", challenge: bare}, "want status 200, got 401"},
+		"reason":    {step{status: 401, reason: "expired", challenge: bare}, "want reason expired, got no_token"},
+		"challenge": {step{status: 401, reason: "no_token", challenge: invalid}, "want challenge"},
+		"none":      {step{status: 401, reason: "no_token"}, "want challenge"},
+		"answer":    {step{status: 401, reason: "no_token", challenge: bare, sees: map[string]string{"user": "alice"}}, "want user alice"},
+		"no server": {step{url: "http://127.0.0.1:1"}, "127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			s := newStage()
+			err := s.show(t.Context(), &out, func(ctx context.Context) error {
+				s.do(ctx, &step{name: "as it must", status: 401, reason: "no_token", challenge: bare})
+				s.do(ctx, &row.wrong)
+				return nil
+			})
+			require.EqualError(t, err, "1 of 2 steps did not go as expected")
+			require.Contains(t, out.String(), "UNEXPECTED: ")
+			require.Contains(t, out.String(), row.want)
+		})
+	}
 }
 
 func TestDemoIsCancelled(t *testing.T) {
@@ -37,18 +65,25 @@ func TestFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing":            {nil, "is required"},
-		"no audience":        {[]string{"-issuer", "https://idp.test", "-upstream", "http://127.0.0.1:9"}, "-audience is required"},
-		"unknown flag":       {[]string{"-nonsense"}, "not defined"},
-		"an argument":        {append(complete, "extra"), "unexpected argument"},
-		"http issuer":        {[]string{"-issuer", "http://idp.test", "-audience", "a", "-upstream", "http://127.0.0.1:9"}, "not https"},
-		"upstream is a path": {[]string{"-issuer", "https://idp.test", "-audience", "a", "-upstream", "/api"}, "-upstream"},
-		"unknown algorithm":  {append(complete, "-alg", "none"), `"none" is not supported`},
-		"bad address":        {append(complete, "-listen", "nowhere:port"), "listen"},
+		"nothing":             {nil, "is required"},
+		"no audience":         {[]string{"-issuer", "https://idp.test", "-upstream", "http://127.0.0.1:9"}, "-audience is required"},
+		"unknown flag":        {[]string{"-nonsense"}, "not defined"},
+		"an argument":         {append(complete[:6:6], "extra"), "unexpected argument"},
+		"http issuer":         {[]string{"-issuer", "http://idp.test", "-audience", "a", "-upstream", "http://127.0.0.1:9"}, "not https"},
+		"upstream is a path":  {[]string{"-issuer", "https://idp.test", "-audience", "a", "-upstream", "/api"}, "-upstream"},
+		"unknown algorithm":   {append(complete[:6:6], "-alg", "none"), `"none" is not supported`},
+		"bad address":         {append(complete[:6:6], "-listen", "nowhere:port"), "listen"},
+		"no address":          {append(complete[:6:6], "-listen", "8080"), "-listen: want host:port"},
+		"flags beside a file": {[]string{"-config", "config.example.json", "-issuer", "https://idp.test"}, "-issuer stands in the config file"},
+		"no such file":        {[]string{"-config", "nowhere.json"}, "nowhere.json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), row.args, io.Discard, io.Discard), row.want)
 		})
+	}
+	err := run(t.Context(), []string{"-issuer", "http://idp.test", "-audience", "a", "-upstream", "/api", "-alg", "RS255"}, io.Discard, io.Discard)
+	for _, flag := range []string{"-issuer: ", "-alg: ", "-upstream: "} {
+		require.ErrorContains(t, err, flag, "all faults at once")
 	}
 	require.NoError(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard))
 }
@@ -56,11 +91,16 @@ func TestFlags(t *testing.T) {
 // startGateway runs the program itself, as the flags say, until the test ends.
 func startGateway(t *testing.T, args ...string) (url string) {
 	t.Helper()
+	return startProgram(t, append(args, "-listen", "127.0.0.1:0")...)
+}
+
+func startProgram(t *testing.T, args ...string) (url string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := run(ctx, append(args, "-listen", "127.0.0.1:0"), write, io.Discard)
+		err := run(ctx, args, write, io.Discard)
 		_ = write.CloseWithError(fmt.Errorf("the gateway has ended: %w", err))
 	})
 	t.Cleanup(func() {
@@ -69,6 +109,7 @@ func startGateway(t *testing.T, args ...string) (url string) {
 	})
 	_, err := fmt.Fscanf(read, "listening on %s\n", &url)
 	require.NoError(t, err)
+	running.Go(func() { _, _ = io.Copy(io.Discard, read) }) // the other addresses
 	return url
 }
 
@@ -133,12 +174,16 @@ func TestProxyBeforeItsIssuer(t *testing.T) {
 	}, waitFor, tick)
 }
 
+// A listener that fails ends the program with an error, and nothing is left behind.
 func TestServeEnds(t *testing.T) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	c, err := simple{listen: "127.0.0.1:0", issuer: "https://idp.test", audience: "a", upstream: "http://127.0.0.1:9", algorithms: "RS256"}.config(host{log: io.Discard})
 	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	require.Error(t, serve(t.Context(), listener, http.NotFoundHandler()))
+	g, err := newGateway(c)
+	require.NoError(t, err)
+	h, err := g.open(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, h.front.listener.Close())
+	require.ErrorIs(t, h.serve(t.Context()), net.ErrClosed)
 }
 
 func form(pairs ...string) url.Values {
