@@ -28,7 +28,7 @@ verdict = if [ -n "$$failed" ]; then echo "make $@: failed in$$failed" >&2; exit
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: ## start an issuer and a protected API on loopback, and show what passes and what is refused
+demo: ## play the whole story on loopback: login, gateway, API, revocation, rotation, outage; a table says what and why
 	@$(GO) run ./examples/gateway -demo
 
 demo-cluster: ## three gateways and a Redis (needs redis-server): what is revoked on one is refused on all

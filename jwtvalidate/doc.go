@@ -20,7 +20,8 @@
 // algorithm: one that this issuer's policy names, bound to the key's type, curve and
 // size. The signature, once, by a key of this issuer. The type: typ is
 // one that the profile allows. The time: exp is required, nbf and iat are held
-// against the clock, with leeway. The audience, the required claims, and cnf: a
+// against the clock, with leeway; a token that has expired costs no key and no
+// verification. The audience, the required claims, and cnf: a
 // token that is bound to its sender is refused unless the request proves it.
 // Revocation, where one is configured.
 //

@@ -344,7 +344,7 @@ func TestObserve(t *testing.T) {
 		{"unknown issuer: its name is not told", []string{"Bearer " + es256(t, goodHeader, `{"iss":"c4n4ry"}`)}, false, "refused", "unknown_issuer", "", false},
 		{"type", []string{"Bearer " + es256(t, `{"alg":"ES256","typ":"c4n4ry"}`, goodPayload)}, false, "refused", "type", issuerURL, false},
 		{"signature", []string{"Bearer " + raw(goodHeader, goodPayload, []byte("x"))}, false, "refused", "signature", issuerURL, false},
-		{"expired", []string{"Bearer " + es256(t, goodHeader, expiring("1"))}, false, "refused", "expired", issuerURL, true},
+		{"expired", []string{"Bearer " + es256(t, goodHeader, expiring("1"))}, false, "refused", "expired", issuerURL, false},
 		{"audience", []string{"Bearer " + es256(t, goodHeader, meantFor(`"c4n4ry"`))}, false, "refused", "audience", issuerURL, true},
 		{"keys away", []string{"Bearer " + es256(t, goodHeader, `{"iss":"https://down.example.com/"}`)}, true, "unavailable", "unavailable", "https://down.example.com/", false},
 		{"confirmation away", []string{"Bearer " + bound(t, `{}`)}, true, "unavailable", "unavailable", issuerURL, true},

@@ -66,7 +66,9 @@ func (s *stage) ask(tb testing.TB, token string) (cached bool, err error) {
 		require.Equal(tb, want.Subject(), got.Subject())
 		require.Equal(tb, want.Expiry(), got.Expiry())
 	}
-	require.Equal(tb, s.last[1].Claims == nil, s.last[0].Claims == nil)
+	if !errors.Is(err, jwtvalidate.ErrExpired) { // which is not worth a verification
+		require.Equal(tb, s.last[1].Claims == nil, s.last[0].Claims == nil)
+	}
 	for i := range s.last {
 		s.last[i].Duration, s.last[i].Cached, s.last[i].Claims = 0, false, nil
 	}

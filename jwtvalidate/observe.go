@@ -17,7 +17,7 @@ type Event struct {
 	Cached   bool          // the signature was known to be good from an earlier request
 	Duration time.Duration // of the whole decision
 	Rule     string        // name of the rule that refused; empty: none did
-	Claims   *Claims       // who it was, also if refused; nil unless the signature was good or WithClaims vouched
+	Claims   *Claims       // who it was, also if refused; nil unless the signature was good (one that has expired is not verified) or WithClaims vouched
 	Err      error         // what Check, Allow, Require or Recheck came to
 }
 

@@ -90,7 +90,7 @@ func ExampleConfig_auditLog() {
 	// level=INFO msg=accepted who=ann what="GET /orders" reason="" rule=""
 	// level=INFO msg=accepted who=ann what="DELETE /orders" reason="" rule=""
 	// level=INFO msg=refused who=ann what="DELETE /orders" reason=insufficient_scope rule="may cancel"
-	// level=INFO msg=refused who=user what="GET /orders" reason=expired rule=""
+	// level=INFO msg=refused who="" what="GET /orders" reason=expired rule=""
 	// level=INFO msg=refused who="" what="GET /orders" reason=signature rule=""
 }
 
