@@ -297,16 +297,17 @@ func (v *Validator) authenticate(ctx context.Context, d *decision, c credential)
 	c.unchecked = c.unchecked && !encrypted
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
-	object, by, err := v.read(ctx, d, t, c)
+	peek, by, err := v.read(ctx, d, t, c)
 	if err != nil {
 		return err
 	}
 	if by.policy.encrypted && !encrypted {
 		return ErrType
 	}
-	if v.lapsed(object) {
+	if v.lapsed(peek) {
 		return ErrExpired
 	}
+	object := t.Object()
 	keys, err := by.keys(ctx)
 	if err != nil {
 		return err
@@ -347,7 +348,7 @@ func (v *Validator) read(ctx context.Context, d *decision, t *jose.Compact, c cr
 	// The one parse of the payload. Until the signature has been verified,
 	// only iss is taken from it, and only to choose the policy. The claims come
 	// from this same parse, so the verified iss is the one that was chosen by.
-	object, err := t.ParsePayload(jose.ClaimLimits)
+	object, err := t.PeekPayload(jose.ClaimLimits)
 	if err != nil {
 		return nil, signer{}, ErrMalformed
 	}

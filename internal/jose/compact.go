@@ -52,6 +52,7 @@ type Compact struct {
 	raw, decoded []byte
 	members      []member
 	scan         scanner
+	peek         *Object
 
 	// The header that was read last, and its segment. Most tokens of an issuer have
 	// one and the same, and what the same bytes mean does not change.
@@ -135,13 +136,30 @@ func decodeSegment(dst, src []byte) ([]byte, error) {
 // ParsePayload reads the payload as ParseObject does, with the buffers of c; the
 // Object is its own.
 func (c *Compact) ParsePayload(lim Limits) (*Object, error) {
+	if _, err := c.PeekPayload(lim); err != nil {
+		return nil, err
+	}
+	return c.Object(), nil
+}
+
+// PeekPayload is ParsePayload for a look that makes nothing: its Object is good until
+// the next Parse. Object makes one that stays.
+func (c *Compact) PeekPayload(lim Limits) (*Object, error) {
 	members, err := c.scan.object(c.Payload, lim, c.members[:0])
 	if err != nil {
 		return nil, err
 	}
 	c.members = members
-	return newObject(c.Payload, slices.Clone(members)), nil
+	if c.peek == nil {
+		c.peek = new(Object)
+	}
+	c.peek.text, c.peek.members = c.Payload, members
+	c.peek.boxes.Store(nil)
+	return c.peek, nil
 }
+
+// Object is the payload that PeekPayload has read.
+func (c *Compact) Object() *Object { return newObject(c.peek.text, slices.Clone(c.peek.members)) }
 
 func (c *Compact) readHeader(buf, segment []byte) error {
 	if len(segment) > 0 && bytes.Equal(segment, c.knownAs) {
