@@ -1,7 +1,7 @@
 # Every target works with GNU make, a POSIX shell and Go, from a clean clone. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test check lint bench tables fuzz api
+.PHONY: help demo demo-cluster mutants test check lint bench tables fuzz api
 
 GO ?= go
 # Each module is built against what its own go.mod says.
@@ -87,6 +87,9 @@ fuzz: ## every fuzz target of the core module, one after the other (FUZZTIME, fo
 		shift 2; \
 	done; \
 	$(verdict)
+
+mutants: ## take out each check on a token's way through jwtvalidate: a test must fail (MUTANTS, a part of a name)
+	@MUTANTS='$(if $(MUTANTS),$(MUTANTS),all)' $(GO) test ./internal/house -run '^TestMutants$$' -count 1 -timeout 60m -v
 
 api: ## rewrite the golden text of the exported API, in internal/house/testdata/api
 	@$(GO) test ./internal/house -run '^TestAPI$$' -update

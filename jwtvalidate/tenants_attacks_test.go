@@ -189,6 +189,8 @@ func TestRecheckOfTenants(t *testing.T) {
 		{"other algorithms", nil, func(i *jwtvalidate.Issuer) { i.Algorithms = []string{"RS256"} }, jwtvalidate.ErrAlgorithm},
 		{"required", nil, func(i *jwtvalidate.Issuer) { i.Required = []string{"sid"} }, jwtvalidate.ErrMissingClaim},
 		{"shorter", nil, func(i *jwtvalidate.Issuer) { i.MaxLifetime = time.Minute }, jwtvalidate.ErrMissingClaim},
+		{"encrypted", nil, func(i *jwtvalidate.Issuer) { i.Encrypted = true }, jwtvalidate.ErrInvalidToken},
+		{"another key id", nil, func(i *jwtvalidate.Issuer) { i.KeyID = "x5t" }, jwtvalidate.ErrInvalidToken},
 		{"gone", nil, func(i *jwtvalidate.Issuer) { *i = jwtvalidate.Issuer{} }, jwtvalidate.ErrUnknownIssuer},
 	} {
 		for _, way := range []string{"IssuerTTL", "Forget", "MaxIssuers"} {
@@ -200,6 +202,7 @@ func TestRecheckOfTenants(t *testing.T) {
 				}
 				v := validator(t, jwtvalidate.Config{
 					MaxIssuers: 1, Now: func() time.Time { return now },
+					DecryptionKeys: []jwtvalidate.DecryptionKey{{Algorithm: "RSA-OAEP", Key: decryptionPEM(t, rsaKey())}},
 					IssuerFor: func(_ context.Context, iss string) (*jwtvalidate.Issuer, error) {
 						i := answer
 						if len(i.Algorithms) == 0 {
