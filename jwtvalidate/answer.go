@@ -34,10 +34,12 @@ const defaultRealm = "api"
 
 var defaultChallenges = newChallenges(defaultRealm, new(resource))
 
+// wwwAuthenticate is the name of the header in the form that net/http keeps it in.
+const wwwAuthenticate = "Www-Authenticate"
+
 // setHeaders sets what an answer to err carries besides its status.
-func (c challenges) setHeaders(h http.Header, err error) {
-	h.Set("Cache-Control", "no-store")
-	f := failureOf(err)
+func (c challenges) setHeaders(h http.Header, f *failure, err error) {
+	h["Cache-Control"] = []string{"no-store"}
 	if f.status == http.StatusServiceUnavailable {
 		seconds := (retryAfter(err) + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
@@ -47,10 +49,12 @@ func (c challenges) setHeaders(h http.Header, err error) {
 		return // no other token of this client would help, and there is no code for it
 	}
 	challenge := c[f.code]
-	if d, ok := denialOf(err); ok {
-		challenge += d.params
+	if err != error(f) { // else it has no more to say
+		if d, ok := denialOf(err); ok {
+			challenge += d.params
+		}
 	}
-	h.Add("WWW-Authenticate", challenge)
+	h[wwwAuthenticate] = append(h[wwwAuthenticate], challenge)
 }
 
 // WriteError is the answer to an error of Check: the status of the table in the
@@ -62,15 +66,15 @@ func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
 	if err == nil {
 		return
 	}
-	h, status := w.Header(), failureOf(err).status
-	set := hasBearer(h.Values("WWW-Authenticate"))
-	if status == http.StatusServiceUnavailable {
+	h, f := w.Header(), failureOf(err)
+	set := hasBearer(h[wwwAuthenticate])
+	if f.status == http.StatusServiceUnavailable {
 		set = h.Get("Retry-After") != ""
 	}
 	if !set {
-		defaultChallenges.setHeaders(h, err)
+		defaultChallenges.setHeaders(h, f, err)
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(f.status)
 }
 
 func hasBearer(values []string) bool {

@@ -361,9 +361,6 @@ func New(cfg Config) (*Validator, error) {
 		realm = defaultRealm
 	}
 	v.challenges = newChallenges(realm, v.resource)
-	if v.onError == nil {
-		v.onError = WriteError
-	}
 	if v.now == nil {
 		v.now = time.Now
 	}

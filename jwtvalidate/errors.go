@@ -137,6 +137,9 @@ func ReasonOf(err error) Reason {
 // failureOf finds the answer to an error. "Could not tell" wins over what it was
 // joined with: a good token must not be thrown away.
 func failureOf(err error) *failure {
+	if f, ok := err.(*failure); ok { //nolint:errorlint // what most refusals are
+		return f
+	}
 	if errors.Is(err, ErrUnavailable) {
 		return unavailable
 	}

@@ -204,7 +204,12 @@ func (v *Validator) admit(r *http.Request, c credential, claims *Claims) (*http.
 }
 
 func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	v.challenges.setHeaders(w.Header(), err)
+	f := failureOf(err)
+	v.challenges.setHeaders(w.Header(), f, err)
+	if v.onError == nil { // WriteError, which has nothing more to set
+		w.WriteHeader(f.status)
+		return
+	}
 	v.onError(w, r, err)
 }
 
