@@ -26,9 +26,10 @@ type checker struct {
 // that is larger than its parts: doubling something in each of many macros, one
 // behind the other, would take for ever, and no step of it would be long.
 type scope struct {
-	depth  int    // macros around it
-	body   bool   // it is evaluated for each element
-	result string // the macro's own variable for what it has so far
+	depth  int      // macros around it
+	names  []string // of their variables
+	body   bool     // it is evaluated for each element
+	result string   // the macro's own variable for what it has so far
 }
 
 func (c *checker) refuse(e ast.Expr, format string, args ...any) {
@@ -156,6 +157,9 @@ func (c *checker) comprehension(e ast.Expr, s scope) {
 	case "claims", "request", "now":
 		c.refuse(e, "a macro's variable cannot be %s", name)
 	}
+	if slices.Contains(s.names, f.IterVar()) {
+		c.refuse(e, "the variable %s is that of a macro around this one", f.IterVar())
+	}
 	if s.body && f.AccuInit().Kind() == ast.ListKind {
 		c.refuse(e, "map and filter do not stand within another macro: use exists, all or exists_one")
 	}
@@ -167,7 +171,7 @@ func (c *checker) comprehension(e ast.Expr, s scope) {
 		c.steps = make(map[int64]bool)
 	}
 	c.steps[f.LoopCondition().ID()], c.steps[f.LoopStep().ID()] = true, true
-	inner := scope{depth: s.depth + 1, body: true, result: f.AccuVar()}
+	inner := scope{depth: s.depth + 1, names: append(slices.Clone(s.names), f.IterVar()), body: true, result: f.AccuVar()}
 	c.walk(f.LoopCondition(), inner)
 	c.walk(f.LoopStep(), inner)
 	c.walk(f.Result(), s)

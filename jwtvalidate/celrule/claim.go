@@ -2,6 +2,7 @@ package celrule
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,30 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	return a.Adapter.NativeToValue(v)
 }
 
-func claim(v any) ref.Val { return adapter{types.DefaultTypeAdapter}.NativeToValue(v) }
+func claim(v any) ref.Val {
+	if !fits(v) {
+		return fault(tooLarge)
+	}
+	return adapter{types.DefaultTypeAdapter}.NativeToValue(v)
+}
+
+// fits reports whether all numbers of a value can be said. One that cannot is an error of the whole
+// claim: within a list or map it would count as equal to any value, and in would pass over it.
+func fits(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		return !types.IsError(number(string(v)))
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !fits(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !fits(e) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // number keeps integers exact.
 func number(s string) ref.Val {

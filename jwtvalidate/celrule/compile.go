@@ -28,7 +28,16 @@ func compile(expr string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("celrule: %w", err)
 	}
-	checked, issues := env.Compile(expr)
+	parsed, issues := env.Parse(expr)
+	var checked *cel.Ast
+	if issues.Err() == nil {
+		// What macros must not build is refused before types are looked for: .map(x, {x: x}) doubles them each time.
+		early := checker{tree: parsed.NativeRep()}
+		if early.walk(early.tree.Expr(), scope{}); len(early.faults) > 0 {
+			return nil, join(early.faults)
+		}
+		checked, issues = env.Check(parsed)
+	}
 	if issues.Err() != nil {
 		var all []error
 		for _, e := range issues.Errors() {

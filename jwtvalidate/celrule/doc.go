@@ -25,8 +25,8 @@
 // A claim is a string, bool, null, list or map as in the token; has is true for
 // null. A number is an int if its text is an integer that fits one, else a uint if it
 // fits that; an integer beyond both is an error, since a double would equal its
-// neighbours; any other number (1.5, 1e3) is the nearest double. exp, nbf and iat
-// are numbers: timestamp(claims.exp) - now < duration('5m').
+// neighbours, and so is a claim that holds one; any other number (1.5, 1e3) is the
+// nearest double. exp, nbf and iat are numbers: timestamp(claims.exp) - now < duration('5m').
 //
 // # Verdicts
 //
@@ -36,6 +36,11 @@
 // malformed query, a text of the request above 16 KiB, too much work. The error has
 // the reason and its place in the text, as line:column, and no value. In CEL, a side
 // of && or || that decides hides an error of the other.
+//
+// Three things of CEL are no errors, where built-in rules cannot say. Values of two
+// types differ: claims.status != 'blocked' passes for ['blocked'], null and 7, so ask
+// for what may pass, not for what may not. in asks a map for its names: 'admin' in
+// claims.roles passes for {"admin": false}. And all passes where there is nothing to ask.
 //
 // A text that speaks of the request makes a rule like RequestRule, which cannot say
 // anything in Allow; any other makes one like ClaimsRule, for every transport.
@@ -49,7 +54,8 @@
 // standard functions and macros, and charAt, lowerAscii, upperAscii, split, substring,
 // trim, cidr, containsIP, ip and isIP; no messages. A text has at most 8 KiB, 64 levels
 // and 4000 nodes, its macros 3 levels, its patterns 500 instructions. Within a macro nothing is built that could grow with each element: no list or map
-// of variables, no sum that may be of lists, no map or filter.
+// of variables, no sum that may be of lists, no map or filter; and no variable has the
+// name of one around it.
 //
 // # What is bounded when it is evaluated
 //
@@ -59,7 +65,8 @@
 //
 // # What is not checked
 //
-// Whether a policy is wise. A text is the service's own word, like its code: do not
+// That a text holds no secret: errors and events show its beginning, unless Named says
+// otherwise. An int that is compared with a double is compared as one. Whether a policy is wise. A text is the service's own word, like its code: do not
 // take it from clients. Bodies are never read.
 //
 // # Coming from KrakenD

@@ -22,15 +22,16 @@ const (
 
 // evaluation answers for the variables of one evaluation, when they are asked for.
 type evaluation struct {
-	token   *jwtvalidate.Claims
-	request *http.Request // nil: no variable of it is asked for
-	clock   func() time.Time
-	time    types.Timestamp // zero: not asked for yet
-	query   url.Values      // nil: not asked for yet
-	claims  lookup
-	kept    []kept
-	work    int // steps so far
-	look    int // steps at which the request's context is looked at again
+	token     *jwtvalidate.Claims
+	request   *http.Request // nil: no variable of it is asked for
+	clock     func() time.Time
+	time      types.Timestamp // zero: not asked for yet
+	query     url.Values      // nil: not asked for yet
+	malformed bool            // the query was asked for and is: a macro may ask for each element
+	claims    lookup
+	kept      []kept
+	work      int // steps so far
+	look      int // steps at which the request's context is looked at again
 }
 
 // kept is a claim that is costly to copy: a list or a map.
@@ -100,12 +101,16 @@ func (e *evaluation) pathValue(name string) ref.Val {
 }
 
 func (e *evaluation) parameter(name string) ref.Val {
+	if e.malformed {
+		return fault(badQuery)
+	}
 	if e.query == nil {
 		if len(e.request.URL.RawQuery) > maxValue {
 			return fault(tooLarge)
 		}
 		values, err := url.ParseQuery(e.request.URL.RawQuery)
 		if err != nil { // the handler may read it otherwise
+			e.malformed = true
 			return fault(badQuery)
 		}
 		e.query = values
@@ -137,11 +142,14 @@ func texts(list []string) ref.Val {
 	if list == nil {
 		return nil
 	}
+	if len(list) > maxList {
+		return fault(tooLarge)
+	}
 	length := 0
 	for _, s := range list {
 		length += len(s)
 	}
-	if len(list) > maxList || length > maxValue {
+	if length > maxValue {
 		return fault(tooLarge)
 	}
 	return types.NewStringList(types.DefaultTypeAdapter, list)

@@ -64,7 +64,13 @@ func (p *planner) call(c interpreter.InterpretableCall) (interpreter.Interpretab
 		}
 		c = interpreter.NewCall(c.ID(), c.Function(), c.OverloadID(), args[:1], in(zone, c.Function()))
 	}
-	return call{c, p.counted}, nil
+	literals := 0
+	for _, arg := range c.Args() {
+		if l, ok := arg.(interpreter.InterpretableConst); ok && p.counted {
+			literals += weight(l.Value())
+		}
+	}
+	return call{c, p.counted, literals}, nil
 }
 
 func constant(i interpreter.InterpretableV2) (string, error) {
@@ -79,7 +85,8 @@ func constant(i interpreter.InterpretableV2) (string, error) {
 // call is a call that knows its place also for a shared error.
 type call struct {
 	interpreter.InterpretableCall
-	counted bool
+	counted  bool
+	literals int // weight of those among its arguments, which are gone through too
 }
 
 func (c call) Exec(frame *interpreter.ExecutionFrame) ref.Val {
@@ -92,7 +99,7 @@ func (c call) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 		}
 	}
 	if c.counted {
-		spend(frame, weight(v))
+		spend(frame, weight(v)+c.literals)
 	}
 	return v
 }

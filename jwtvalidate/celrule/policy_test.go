@@ -94,7 +94,10 @@ func TestClaims(t *testing.T) {
 		{"claims.huge == claims.huge", cannot},
 		{"claims.huge > 1.0", cannot},
 		{"claims.infinite > 1.0", cannot},
-		{"5 in claims.huges", pass},
+		{"5 in claims.huges", cannot},
+		{"claims.huges == [1, 5]", cannot},
+		{"6 in claims.huges", cannot},
+		{"[claims.huges] == [[1, 5]]", cannot},
 		{"claims.huges.exists(n, n == 6)", cannot},
 
 		{"claims.yes", pass},
