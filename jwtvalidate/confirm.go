@@ -54,7 +54,7 @@ func (v *Validator) confirmCertificate(r *http.Request, c *Claims) error {
 	cnf, _ := value.(map[string]any)
 	want, _ := cnf["x5t#S256"].(string)
 	certificate := v.clientCertificate(r)
-	if len(cnf) != 1 || want == "" || len(certificate) == 0 {
+	if len(cnf) != 1 || len(certificate) == 0 {
 		return ErrConfirmation
 	}
 	sum := sha256.Sum256(certificate)

@@ -106,8 +106,11 @@ func TestIssuerFor(t *testing.T) {
 	now = now.Add(time.Second)
 	check(tenantToken(t, g.keys[stranger], stranger, ""), nil)
 
+	known, err := v.CheckToken(t.Context(), token)
+	require.NoError(t, err)
 	now = clock().Add(2 * time.Minute)
 	g.fail(errors.New("the table is locked"))
+	require.ErrorIs(t, v.Recheck(t.Context(), known), jwtvalidate.ErrUnavailable)
 	check(token, jwtvalidate.ErrUnavailable)
 	check(token, jwtvalidate.ErrUnavailable)
 	require.Equal(t, 2, g.times(a), "an error is remembered for a second")
