@@ -279,7 +279,7 @@ func (c *Checker) replay(ctx context.Context, r *reading) error {
 			return err
 		}
 		rec := c.merge(ctx, e)
-		if r.entries++; rec != nil && r.seen != nil {
+		if r.entries++; rec != nil && r.seen != nil && c.lasts(rec, e.Until) {
 			r.seen[rec.sum()] = struct{}{}
 		}
 		if !before(r.last, e.Position) {
@@ -292,6 +292,13 @@ func (c *Checker) replay(ctx context.Context, r *reading) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// lasts reports whether a copy that is forgotten at a time is there for as long as its
+// record is wanted: else another has been lost, and is to be given back.
+func (c *Checker) lasts(r *stored, copied time.Time) bool {
+	until := c.keepUntil(r)
+	return copied.IsZero() || !until.IsZero() && !copied.Before(until)
 }
 
 // sum tells records apart, by what of them is held.

@@ -33,7 +33,7 @@ type Log interface {
 type Entry struct {
 	Position [2]uint64 // ordered, the first number before the second
 	Data     []byte    // at most 4 KiB; nil: nothing new
-	Until    time.Time // for Append: when it may be forgotten; zero: never
+	Until    time.Time // of Append: when it may be forgotten; of Replay: when this copy will be; zero: never
 	AsOf     time.Time // when the exchange began that brought an Entry without Data
 }
 

@@ -30,6 +30,7 @@ func (l *Log) Append(ctx context.Context, entries []revoke.Entry) error {
 	}
 	// The caller's slices are not used after it has left.
 	adds := make([]redis.XAddArgs, len(entries))
+	untils := make([]time.Time, len(entries))
 	var pins []any
 	now := time.Now()
 	for i, e := range entries {
@@ -38,21 +39,40 @@ func (l *Log) Append(ctx context.Context, entries []revoke.Entry) error {
 		// The time that is left is by one clock: it does not matter how that is set.
 		if e.Until.IsZero() || e.Until.Sub(now) > l.window() {
 			pins = append(pins, pinOf(data), pinned(e.Until, data))
+		} else {
+			untils[i] = e.Until
 		}
 	}
 	if milli := l.horizon(); milli > 0 {
 		adds[0].MinID, adds[0].Approx = strconv.FormatInt(milli, 10), true
 	}
 	_, err := ask(ctx, l, "append", l.cfg.Timeout+l.waits(), func(ctx context.Context) (struct{}, int, error) {
-		return struct{}{}, len(adds), l.write(ctx, func(p redis.Pipeliner) {
+		added := make([]*redis.StringCmd, len(adds))
+		err := l.write(ctx, func(p redis.Pipeliner) {
 			p.HSetNX(ctx, l.kept, epochField, rand.Text())
 			if pins != nil {
 				p.HSet(ctx, l.kept, pins...)
 			}
 			for i := range adds {
-				p.XAdd(ctx, &adds[i])
+				added[i] = p.XAdd(ctx, &adds[i])
 			}
 		})
+		if err != nil {
+			return struct{}{}, len(adds), err
+		}
+		// The clock of Redis may be behind: once it is right, the entry would be trimmed
+		// too early.
+		var early []any
+		for i, cmd := range added {
+			if id, ok := parseID(cmd.Val()); ok && !untils[i].IsZero() && int64(id[0])+l.window().Milliseconds() < untils[i].UnixMilli() {
+				data := adds[i].Values.([]string)[1] //nolint:forcetypeassert // as above
+				early = append(early, pinOf(data), pinned(untils[i], data))
+			}
+		}
+		if early != nil {
+			err = l.write(ctx, func(p redis.Pipeliner) { p.HSet(ctx, l.kept, early...) })
+		}
+		return struct{}{}, len(adds), err
 	})
 	return err
 }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// maxCalls bounds the exchanges under way, with those that nobody waits for any more.
+// maxCalls bounds the exchanges under way, with those that nobody waits for any more:
+// appends by themselves, so that who revokes much does not keep a node from reading.
 const maxCalls = 64
 
 // ask does one exchange. A go-redis client heeds no deadline while it reads, unless
@@ -33,14 +34,18 @@ func call[T any](ctx context.Context, l *Log, op string, patience time.Duration,
 	if err := ctx.Err(); err != nil {
 		return value, 0, err
 	}
+	slots := l.slots
+	if op == "append" {
+		slots = l.appends
+	}
 	select {
-	case l.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
 		return value, 0, &commandError{op, errBusy.Error(), ErrUnavailable}
 	}
 	answers := make(chan answer[T], 1)
 	go func() {
-		defer func() { <-l.slots }()
+		defer func() { <-slots }()
 		answers <- guard(ctx, patience, command)
 	}()
 	timer := time.NewTimer(patience)

@@ -95,7 +95,7 @@ func New(cfg Config) (*Log, error) {
 	tag := "{" + cfg.Namespace + "}:"
 	return &Log{
 		cfg: cfg, client: cfg.Client, stream: tag + "log", kept: tag + "kept", turn: tag + "turn",
-		owner: rand.Text(), slots: make(chan struct{}, maxCalls),
+		owner: rand.Text(), slots: make(chan struct{}, maxCalls), appends: make(chan struct{}, maxCalls),
 	}, nil
 }
 

@@ -208,9 +208,9 @@ func TestACL(t *testing.T) {
 	s := startRedis(t)
 	admin := s.client(t)
 	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "gatehouse", "on", ">secret", "~{gatehouse:revoke}:*",
-		"+multi", "+exec", "+xadd", "+hset", "+hsetnx", "+hget", "+hscan", "+hdel", "+xinfo|stream", "+xrange", "+xread", "+set", "+del").Err())
+		"+multi", "+exec", "+xadd", "+hset", "+hsetnx", "+hget", "+hlen", "+hscan", "+hdel", "+xinfo|stream", "+xrange", "+xread", "+set", "+del").Err())
 	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "reader", "on", ">secret", "~{gatehouse:revoke}:*",
-		"+hget", "+hscan", "+xinfo|stream", "+xrange", "+xread").Err())
+		"+hget", "+hlen", "+hscan", "+xinfo|stream", "+xrange", "+xread").Err())
 	as := func(user string) *redis.Client {
 		return s.client(t, func(o *redis.Options) { o.Username, o.Password = user, "secret" })
 	}

@@ -66,10 +66,15 @@
 // The user of an ACL needs, where the first two lines are for a node that only reads:
 //
 //	~{gatehouse:revoke}:*
-//	+xread +xrange +xinfo|stream +hget +hscan
+//	+xread +xrange +xinfo|stream +hget +hlen +hscan
 //	+multi +exec +xadd +hset +hsetnx +hdel +set +del
 //	+wait    for WaitReplicas
+//	+role    to find that a server is a replica by now; else that is not seen
 //	+config|get or +info    to be warned of eviction; else nothing is said
+//
+// MaxLifetime must be the same on all nodes, and its longest on those that are replaced
+// one by one: a node trims by its own. A node that starts while Redis is empty, before
+// another has given back what was lost, is Ready without it for a Block and a second.
 //
 // Set the ReadTimeout of the client, or leave its default: a connection that is dead
 // without an end is given up after that and Block, and each call of ours after Timeout.

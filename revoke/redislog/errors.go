@@ -28,6 +28,7 @@ var (
 	errReplicas = errors.New("too few replicas have it")
 	errReply    = errors.New("the reply makes no sense")
 	errBusy     = errors.New("too many exchanges under way")
+	errReplica  = errors.New("it is a replica, which lags behind")
 	errPanic    = errors.New("the client panicked")
 )
 
@@ -72,7 +73,7 @@ func describe(err error) string {
 		return printable(e.Error())
 	}
 	for _, known := range []error{
-		errEntry, errVersion, errReplicas, errReply, errBusy, errPanic, redis.ErrClosed, redis.ErrPoolTimeout, redis.ErrPoolExhausted,
+		errEntry, errVersion, errReplicas, errReplica, errReply, errBusy, errPanic, redis.ErrClosed, redis.ErrPoolTimeout, redis.ErrPoolExhausted,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

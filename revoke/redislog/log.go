@@ -17,7 +17,7 @@ type Log struct {
 	client             redis.UniversalClient
 	stream, kept, turn string // keys
 	owner              string // of a turn
-	slots              chan struct{}
+	slots, appends     chan struct{}
 
 	newest   atomic.Uint64            // milliseconds of the newest id that was seen
 	last     atomic.Pointer[snapshot] // that was seen
@@ -25,6 +25,7 @@ type Log struct {
 	tailed   atomic.Pointer[[2]uint64]
 	gaps     atomic.Uint64
 	asked    atomic.Bool // for the eviction policy
+	noRole   atomic.Bool // ROLE is refused
 	eviction atomic.Pointer[string]
 
 	lastLine  atomic.Int64 // the second of it
@@ -60,6 +61,13 @@ func (l *Log) horizon() int64 {
 		return 0
 	}
 	return max(0, min(newest, time.Now().UnixMilli())-l.window().Milliseconds())
+}
+
+// premature is whether an entry is gone before anybody may have trimmed it, by clocks
+// that differ by no more than half of the margin.
+func (l *Log) premature(id [2]uint64) bool {
+	now := min(int64(l.newest.Load()), time.Now().UnixMilli())
+	return int64(id[0])+(l.cfg.MaxLifetime+margin/2).Milliseconds() > now
 }
 
 // window is how long an entry is in the stream.

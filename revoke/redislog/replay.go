@@ -3,6 +3,7 @@ package redislog
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +17,7 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 	return func(yield func(revoke.Entry, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		begin, err := l.state(ctx)
+		begin, err := l.stateWith(ctx, after)
 		if told := l.told.Load(); told != nil && err == nil {
 			if err = l.compare("page", told, begin); err != nil {
 				l.report(ctx, Event{Op: "page", Err: err}, true)
@@ -47,6 +48,7 @@ func (l *Log) Replay(ctx context.Context, after [2]uint64) iter.Seq2[revoke.Entr
 				next = l.page(ctx, begin, after, p.size+p.size/8)
 			}
 			for _, e := range p.entries {
+				e.Until = time.UnixMilli(int64(min(e.Position[0], 1<<50))).Add(l.window())
 				if !yield(e, nil) {
 					return
 				}
@@ -92,13 +94,23 @@ func (l *Log) page(ctx context.Context, begin *snapshot, after [2]uint64, room i
 
 // compare finds that what was seen now is not what was seen before, with more.
 func (l *Log) compare(op string, old, now *snapshot) error {
-	switch {
-	case old.Epoch != "" && now.Epoch != old.Epoch:
-		return l.gap(op, "Redis was emptied")
-	case before(now.Last, old.Last), now.Added < old.Added:
-		return l.gap(op, "Redis has lost entries")
+	if why := l.differs(old, now); why != "" {
+		return l.gap(op, why)
 	}
 	return nil
+}
+
+func (l *Log) differs(old, now *snapshot) string {
+	switch {
+	case old.Epoch != "" && now.Epoch != old.Epoch:
+		return "Redis was emptied"
+	case before(now.Last, old.Last), now.Added < old.Added:
+		return "Redis has lost entries"
+	case now.deleted != old.deleted,
+		old.kept > 0 && (now.kept == 0 || before(old.First, now.First)) && l.premature(old.First):
+		return "entries were deleted"
+	}
+	return ""
 }
 
 // gap is an ErrGap with what shows it.
@@ -110,20 +122,35 @@ func (l *Log) gap(op, detail string) error {
 // pins yields those that have not lapsed, and reports that no more is wanted. Those
 // that have lapsed long ago are deleted, if that is allowed.
 func (l *Log) pins(ctx context.Context, yield func(revoke.Entry, error) bool) (done bool, err error) {
+	length := func() (int64, error) {
+		return ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (int64, int, error) {
+			n, err := l.client.HLen(ctx, l.kept).Result()
+			return n, 0, err
+		})
+	}
+	first, err := length()
+	if err != nil {
+		return false, err
+	}
 	var lapsed []string
+	fields := map[string]struct{}{}
 	for cursor := uint64(0); ; {
 		type scanned struct {
 			pairs  []string
 			cursor uint64
 		}
 		got, err := ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (s scanned, n int, err error) {
-			s.pairs, s.cursor, err = l.client.HScan(ctx, l.kept, cursor, pinPrefix+"*", int64(l.cfg.PageSize)).Result()
+			s.pairs, s.cursor, err = l.client.HScan(ctx, l.kept, cursor, "", int64(l.cfg.PageSize)).Result()
 			return s, len(s.pairs) / 2, err
 		})
 		if err != nil {
 			return false, err
 		}
 		for i := 0; i+1 < len(got.pairs); i += 2 {
+			fields[got.pairs[i]] = struct{}{}
+			if !strings.HasPrefix(got.pairs[i], pinPrefix) {
+				continue
+			}
 			milli, data, ok := unpinned(got.pairs[i+1])
 			if !ok {
 				data = "" // for the Checker to refuse
@@ -139,6 +166,15 @@ func (l *Log) pins(ctx context.Context, yield func(revoke.Entry, error) bool) (d
 		if cursor = got.cursor; cursor == 0 {
 			break
 		}
+	}
+	// The cursor means nothing to another server, or to one that was restarted: it
+	// leaves out what it has in another place.
+	last, err := length()
+	if err != nil {
+		return false, err
+	}
+	if int64(len(fields)) < min(first, last) {
+		return false, l.gap("pins", "not all were read")
 	}
 	if lapsed != nil {
 		_, _ = ask(ctx, l, "pins", l.cfg.Timeout, func(ctx context.Context) (struct{}, int, error) {

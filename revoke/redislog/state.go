@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 // snapshot is how the Log is at one moment.
 type snapshot struct {
 	revoke.LogState
-	kept int64 // entries in the stream
-	asOf time.Time
+	kept    int64     // entries in the stream
+	deleted [2]uint64 // the newest that was deleted, other than by trimming
+	asOf    time.Time
 }
 
 // State is one exchange. What Replay and Tail read after it must be of the same Log.
@@ -25,17 +27,47 @@ func (l *Log) State(ctx context.Context) (revoke.LogState, error) {
 	if err != nil {
 		return revoke.LogState{}, err
 	}
-	l.told.Store(s)
+	if told := l.told.Swap(s); told != nil && l.differs(told, s) != "" {
+		l.gaps.Add(1)
+	}
 	if !l.asked.Swap(true) {
 		l.askPolicy(ctx)
 	}
-	return s.LogState, nil
+	st := s.LogState
+	if n := l.gaps.Load(); n > 0 && st.Epoch != "" {
+		// A Checker sees less than we do: it reads all that there is after each gap.
+		st.Epoch += "/" + strconv.FormatUint(n, 10)
+	}
+	return st, nil
 }
 
 func (l *Log) state(ctx context.Context) (*snapshot, error) {
+	return l.stateWith(ctx)
+}
+
+// stateWith sees besides that entries that were read are still there: the last is not,
+// if a replica that had not got it has become the master. Numbers need not show that.
+func (l *Log) stateWith(ctx context.Context, read ...[2]uint64) (*snapshot, error) {
 	s, err := ask(ctx, l, "state", l.cfg.Timeout, func(ctx context.Context) (*snapshot, int, error) {
-		s, err := l.exchange(ctx, nil)
-		return s, 0, err
+		entries := make([]*redis.XMessageSliceCmd, len(read))
+		s, err := l.exchange(ctx, func(p redis.Pipeliner) {
+			for i, id := range read {
+				entries[i] = p.XRangeN(ctx, l.stream, formatID(id), formatID(id), 1)
+			}
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		for i, id := range read {
+			if err := entries[i].Err(); err != nil {
+				return nil, 0, err
+			}
+			// What was trimmed or deleted since is no sign of it.
+			if len(entries[i].Val()) == 0 && id != [2]uint64{} && s.kept > 0 && !before(id, s.First) && before(s.deleted, id) {
+				return nil, 0, l.gap("state", "Redis has lost entries")
+			}
+		}
+		return s, 0, nil
 	})
 	if err == nil {
 		l.last.Store(s)
@@ -50,7 +82,12 @@ func (l *Log) exchange(ctx context.Context, more func(redis.Pipeliner)) (*snapsh
 	s := &snapshot{asOf: time.Now()}
 	var epoch *redis.StringCmd
 	var info *redis.XInfoStreamCmd
+	var role *redis.Cmd
 	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		// A Cluster sends reads to the master, and that refuses those of others.
+		if _, ok := l.client.(*redis.Client); ok && !l.noRole.Load() {
+			role = p.Do(ctx, "role")
+		}
 		if more != nil {
 			more(p)
 		}
@@ -59,6 +96,14 @@ func (l *Log) exchange(ctx context.Context, more func(redis.Pipeliner)) (*snapsh
 	})
 	if !answered(err) {
 		return nil, err
+	}
+	if role != nil {
+		is, err := role.Slice()
+		if err != nil {
+			l.noRole.Store(true) // not allowed to, or not known
+		} else if len(is) > 0 && is[0] == "slave" {
+			return nil, errReplica
+		}
 	}
 	if err := epoch.Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
@@ -74,6 +119,7 @@ func (l *Log) exchange(ctx context.Context, more func(redis.Pipeliner)) (*snapsh
 	var ok, ok2 bool
 	s.First, ok = parseID(v.RecordedFirstEntryID)
 	s.Last, ok2 = parseID(v.LastGeneratedID)
+	s.deleted, _ = parseID(v.MaxDeletedEntryID)
 	if !ok || !ok2 || v.EntriesAdded < 0 {
 		return nil, errVersion
 	}

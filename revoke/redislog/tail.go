@@ -41,14 +41,17 @@ var errLeft = errors.New("the caller wants no more")
 type tail struct {
 	*Log
 	yield   func(revoke.Entry, error) bool
-	at      [2]uint64 // what was read last
-	known   *snapshot // of which nothing was missed; nil: there is none yet
-	counted bool      // what was read since can be told from its count
-	since   uint64    // entries read that come after it
-	pending *snapshot // what is to be read up to; nil: nothing, until next
-	beyond  uint64    // entries read that come after that
+	at      [2]uint64   // what was read last
+	known   *snapshot   // of which nothing was missed; nil: there is none yet
+	counted bool        // what was read since can be told from its count
+	since   uint64      // entries read that come after it
+	pending *snapshot   // what is to be read up to; nil: nothing, until next
+	beyond  uint64      // entries read that come after that
+	ends    [][2]uint64 // of replies since the last look, as another server may have sent the next
 	next    time.Time
 }
+
+const maxEnds = 64
 
 // step looks how the Log is, if it is time to, and reads on.
 func (t *tail) step(ctx context.Context) error {
@@ -69,10 +72,11 @@ func (t *tail) step(ctx context.Context) error {
 }
 
 func (t *tail) look(ctx context.Context) error {
-	s, err := t.state(ctx)
+	s, err := t.stateWith(ctx, append(t.ends, t.at)...)
 	if err != nil {
 		return err
 	}
+	t.ends = t.ends[:0]
 	if t.known != nil {
 		if err := t.compare("read", t.known, s); err != nil {
 			return err
@@ -127,6 +131,11 @@ func (t *tail) read(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if len(entries) > 0 {
+		if t.ends = append(t.ends, t.at); len(t.ends) >= maxEnds {
+			t.next = time.Time{} // they are looked for at once
+		}
 	}
 	for _, e := range entries {
 		t.at = e.Position
