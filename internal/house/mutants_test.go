@@ -157,7 +157,7 @@ func (m mutant) test(t *testing.T) (string, error) {
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(overlay, replace, 0o600))
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-failfast", "-overlay", overlay, "./jwtvalidate", "./jwkcache")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-failfast", "-timeout", "2m", "-overlay", overlay, "./jwtvalidate", "./jwkcache")
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	return string(out), err
