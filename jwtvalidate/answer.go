@@ -49,7 +49,7 @@ func (c challenges) setHeaders(h http.Header, f *failure, err error) {
 		return // no other token of this client would help, and there is no code for it
 	}
 	challenge := c[f.code]
-	if err != error(f) { // else it has no more to say
+	if err != error(f) { //nolint:errorlint // the failure itself has no more to say
 		if d, ok := denialOf(err); ok {
 			challenge += d.params
 		}
