@@ -294,7 +294,7 @@ func TestIssuedAtTheCutoff(t *testing.T) {
 	}
 }
 
-// TestMissingIat: planb-tokeninfo took a token without iat for one that is not revoked.
+// TestMissingIat: a token without iat fits every cutoff.
 func TestMissingIat(t *testing.T) {
 	for _, kind := range []revoke.Record{record(revoke.KindSubject, "ann"), record(revoke.KindIssuer, ""), record(revoke.KindEverything, "")} {
 		for _, iat := range []any{nil, "1800000000", true, json.Number("x"), json.Number(""), json.Number("1e99"), []any{}, map[string]any{}} {
@@ -342,8 +342,7 @@ func TestAudienceListIsMatched(t *testing.T) {
 	requireReason(t, c, "", issued(epoch, token{"aud": []any{"https://other"}}))
 }
 
-// TestClaimMissingInTheMiddle: planb-tokeninfo hashed what was there of a key of
-// several claims.
+// TestClaimMissingInTheMiddle: a rule about several claims needs all of them.
 func TestClaimMissingInTheMiddle(t *testing.T) {
 	all := map[string]any{"a": "1", "b": "2", "c": "3"}
 	c := newChecker(t, revoke.Config{Now: new(clock).now})
