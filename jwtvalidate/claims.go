@@ -31,6 +31,7 @@ type claims struct {
 	expiry    time.Time
 	notBefore time.Time // zero: absent
 	issued    time.Time // zero: absent
+	bound     bool      // it has a cnf
 	signer    signer    // zero: NewClaims
 }
 
@@ -119,16 +120,20 @@ func (c Claims) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("jwtvalidate
 // MarshalJSON shows no claim; Decode and Get do.
 func (c Claims) MarshalJSON() ([]byte, error) { return []byte(`"jwtvalidate.Claims"`), nil }
 
-// newClaims types the registered claims. A claim of the wrong JSON type makes
-// the token malformed: no reader may take it for absent.
-func newClaims(o *jose.Object, issuer string, by signer) (*Claims, error) {
+// newClaims types the registered claims of an object, which it copies. A claim of
+// the wrong JSON type makes the token malformed: no reader may take it for absent.
+func newClaims(of *jose.Object, issuer string, by signer) (*Claims, error) {
 	all := &struct {
 		Claims
 		veil
 		claims
-	}{claims: claims{object: o, issuer: issuer, signer: by}}
+		object jose.Object
+	}{claims: claims{issuer: issuer, signer: by}}
 	all.veil.claims, all.Claims.veil = &all.claims, &all.veil
+	o := &all.object
+	o.Copy(of)
 	c := &all.Claims
+	c.object = o
 	ok := true
 	text := func(name string) string {
 		s, isText := o.Text(name)
@@ -144,7 +149,7 @@ func newClaims(o *jose.Object, issuer string, by signer) (*Claims, error) {
 		ok = ok && valid
 		return t
 	}
-	c.subject, c.id = text("sub"), text("jti")
+	c.subject, c.id, c.bound = text("sub"), text("jti"), o.Has("cnf")
 	c.expiry, c.notBefore, c.issued = date("exp"), date("nbf"), date("iat")
 	var audOK bool
 	c.audience, audOK = o.Strings("aud")
@@ -160,11 +165,23 @@ const (
 	maxDate = 253402300799
 )
 
+// plainDate reads a date of digits alone, as nearly all are.
+func plainDate(raw string) (n int64, is bool) {
+	for i := range len(raw) {
+		c := raw[i] - '0'
+		if c > 9 || i == len("253402300799") {
+			return 0, false
+		}
+		n = 10*n + int64(c)
+	}
+	return n, n <= maxDate
+}
+
 // numericDate reads a NumericDate (RFC 7519 section 2): a JSON number of seconds,
 // which may have a fraction or an exponent. It is read exactly, to the nanosecond.
 func numericDate(raw string) (time.Time, bool) {
-	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
-		return time.Unix(n, 0), n >= minDate && n <= maxDate
+	if n, is := plainDate(raw); is {
+		return time.Unix(n, 0), true
 	}
 	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
 		return time.Time{}, false

@@ -20,7 +20,7 @@ func (v *Validator) checkConfirmation(r *http.Request, c credential, claims *Cla
 			return ErrConfirmation
 		}
 	}
-	if !claims.object.Has("cnf") {
+	if !claims.bound {
 		return nil
 	}
 	if r == nil {

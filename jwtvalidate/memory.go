@@ -48,8 +48,7 @@ const (
 )
 
 type remembered struct {
-	hash   uint64
-	token  string
+	tokenKey
 	claims *Claims
 	used   atomic.Uint32 // how often it was asked for, up to maxUsed
 }
@@ -69,7 +68,25 @@ func newMemory(size int) *memory {
 	return &memory{seed: maphash.MakeSeed(), buckets: make([]bucket, (size+ways-1)/ways)}
 }
 
-func (m *memory) hash(token string) uint64 { return maphash.String(m.seed, token) }
+// tokenKey is a token and the hash by which it is looked up.
+type tokenKey struct {
+	token string
+	hash  uint64
+}
+
+// hashed is how much of a token's end is hashed, in bytes: of its signature, which
+// nobody can choose who does not hold the key. A forger who lends it from another
+// token finds that token's bucket, and not that token.
+const hashed = 64
+
+func (m *memory) keyOf(token string) tokenKey {
+	return tokenKey{token, maphash.String(m.seed, token[max(len(token)-hashed, 0):])}
+}
+
+// seeingOf goes by the whole token: forgeries with one end stand in no queue.
+func (m *memory) seeingOf(token string) *sync.Mutex {
+	return &m.seeing[maphash.String(m.seed, token)%uint64(len(m.seeing))]
+}
 
 func (m *memory) bucket(hash uint64) (*bucket, *sync.Mutex) {
 	i, _ := bits.Mul64(hash, uint64(len(m.buckets)))
@@ -79,13 +96,13 @@ func (m *memory) bucket(hash uint64) (*bucket, *sync.Mutex) {
 func tagOf(hash uint64) uint32 { return uint32(hash) }
 
 // find returns what is remembered of a token; nil if nothing is.
-func (m *memory) find(token string, hash uint64) *remembered {
-	b, _ := m.bucket(hash)
+func (m *memory) find(k tokenKey) *remembered {
+	b, _ := m.bucket(k.hash)
 	for i := range b.tags {
-		if b.tags[i].Load() != tagOf(hash) {
+		if b.tags[i].Load() != tagOf(k.hash) {
 			continue
 		}
-		if e := b.entries[i].Load(); e != nil && e.hash == hash && e.token == token {
+		if e := b.entries[i].Load(); e != nil && e.tokenKey == k {
 			if e.used.Load() < maxUsed {
 				e.used.Add(1)
 			}
@@ -109,14 +126,15 @@ func (m *memory) forget(e *remembered) {
 
 // store remembers a token. What expired before it was issued makes room first: that
 // costs no clock.
-func (m *memory) store(token string, hash uint64, claims *Claims) {
-	e := &remembered{hash: hash, token: strings.Clone(token), claims: claims}
-	b, mu := m.bucket(hash)
+func (m *memory) store(k tokenKey, claims *Claims) {
+	k.token = strings.Clone(k.token) // of a whole header
+	e := &remembered{tokenKey: k, claims: claims}
+	b, mu := m.bucket(k.hash)
 	mu.Lock()
 	defer mu.Unlock()
 	issued := seconds(claims.issued)
 	for i := range b.entries {
-		if old := b.entries[i].Load(); old == nil || b.expires[i] < issued || b.tags[i].Load() == tagOf(hash) && old.token == token {
+		if old := b.entries[i].Load(); old == nil || b.expires[i] < issued || b.tags[i].Load() == tagOf(k.hash) && old.tokenKey == k {
 			b.put(i, e)
 			return
 		}
@@ -164,8 +182,8 @@ func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxU
 
 // see looks a token up. On a hit the issuer's own source is asked for the key as if
 // the token were new; without that key the token is forgotten, and is new.
-func (v *Validator) see(ctx context.Context, d *decision, token string, hash uint64) (hit bool, err error) {
-	e := v.memory.find(token, hash)
+func (v *Validator) see(ctx context.Context, d *decision, k tokenKey) (hit bool, err error) {
+	e := v.memory.find(k)
 	if e == nil {
 		return false, nil
 	}

@@ -286,53 +286,55 @@ func (v *Validator) check(ctx context.Context, d *decision, r *http.Request, c c
 
 // authenticate finds out whose token it is: by what is remembered of it, else anew.
 func (v *Validator) authenticate(ctx context.Context, d *decision, c credential) error {
-	token := c.token
-	var hash uint64
-	if v.memory != nil && len(token) <= maxLength {
-		hash = v.memory.hash(token)
-		if hit, err := v.see(ctx, d, token, hash); hit {
-			return err
-		}
+	if v.memory == nil || len(c.token) > maxLength {
+		return v.firstSight(ctx, d, c, nil)
 	}
-	var encrypted bool
-	var err error
-	if c.token, encrypted, err = v.open(token); err != nil {
+	k := v.memory.keyOf(c.token)
+	if hit, err := v.see(ctx, d, k); hit {
 		return err
 	}
-	c.unchecked = c.unchecked && !encrypted
+	return v.firstSight(ctx, d, c, &k)
+}
+
+// firstSight reads and verifies a token, and remembers it, unless k is nil.
+func (v *Validator) firstSight(ctx context.Context, d *decision, c credential, k *tokenKey) error {
+	text, encrypted, err := v.open(c.token)
+	if err != nil {
+		return err
+	}
+	c.token, c.unchecked = text, c.unchecked && !encrypted
 	t := parsed.Get().(*jose.Compact)
 	defer parsed.Put(t)
-	peek, by, err := v.read(ctx, d, t, c)
+	object, by, err := v.read(ctx, d, t, c)
 	if err != nil {
 		return err
 	}
 	if by.policy.encrypted && !encrypted {
 		return ErrType
 	}
-	if v.lapsed(peek) {
+	if v.lapsed(object) {
 		return ErrExpired
 	}
-	object := t.Object()
 	keys, err := by.keys(ctx)
 	if err != nil {
 		return err
 	}
-	if v.memory == nil || len(token) > maxLength {
+	if k == nil {
 		return v.verify(d, t, object, by, keys)
 	}
 	// Of many requests with one new token, one verifies it. The others wait for that,
 	// and not for anything that has to be fetched.
-	seeing := &v.memory.seeing[hash%uint64(len(v.memory.seeing))]
+	seeing := v.memory.seeingOf(k.token)
 	seeing.Lock()
 	defer seeing.Unlock()
-	if e := v.memory.find(token, hash); e != nil && e.isOf(by.policy) && slices.ContainsFunc(keys, e.claims.signer.isBy) {
+	if e := v.memory.find(*k); e != nil && e.isOf(by.policy) && slices.ContainsFunc(keys, e.claims.signer.isBy) {
 		d.claims, d.cached = e.claims, true
 		return nil
 	}
 	if err := v.verify(d, t, object, by, keys); err != nil {
 		return err
 	}
-	v.memory.store(token, hash, d.claims)
+	v.memory.store(*k, d.claims)
 	return nil
 }
 

@@ -23,10 +23,15 @@ func coresSection(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	h, err := gatehouse(k, jwtvalidate.Config{})
+	p, err := policy(k, 0)
 	if err != nil {
 		return err
 	}
+	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{p}})
+	if err != nil {
+		return err
+	}
+	h := v.Handler(next)
 	if err := newTraffic(ctx, h, http.StatusNoContent, tokens.inTurn()).times(2 * tokens.len); err != nil {
 		return err
 	}
@@ -41,6 +46,12 @@ func coresSection(ctx context.Context, s *session) error {
 	}{
 		{"bare RS256 verification: what this machine allows", func() func() {
 			return func() { k.verify(decoded) }
+		}},
+		{"a copy of a request with a value in its context, no middleware", func() func() {
+			return newTraffic(ctx, passing, http.StatusNoContent, always(tokens.at(0))).serve
+		}},
+		{"CheckToken, the same remembered token for all: no request to copy", func() func() {
+			return func() { _, _ = v.CheckToken(ctx, tokens.at(0)[len(bearer):]) }
 		}},
 		{"the same remembered token for all", func() func() {
 			return newTraffic(ctx, h, http.StatusNoContent, always(tokens.at(0))).serve
@@ -59,6 +70,13 @@ func coresSection(ctx context.Context, s *session) error {
 	s.note("Remembered tokens of 1 KiB, RS256.\n\n%s", t)
 	return nil
 }
+
+// passing is a middleware that only hands something on.
+var passing = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, w)))
+})
+
+type passedKey struct{}
 
 // onCores runs one goroutine on each of n cores, each with an operation of its own.
 func onCores(n int, newOp func() func()) contender {

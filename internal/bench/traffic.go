@@ -20,6 +20,8 @@ type traffic struct {
 	answer  answer
 	want    int // status
 	other   int // answers with another
+
+	_ [128]byte // nobody else's cache line
 }
 
 func newTraffic(ctx context.Context, h http.Handler, want int, pick func() string) *traffic {
@@ -27,7 +29,7 @@ func newTraffic(ctx context.Context, h http.Handler, want int, pick func() strin
 	if err != nil {
 		panic(err) // of constants
 	}
-	t := &traffic{handler: h, request: r, header: make([]string, 1), pick: pick, want: want, answer: answer{header: http.Header{}}}
+	t := &traffic{handler: h, request: r, header: make([]string, 1, 8), pick: pick, want: want, answer: answer{header: http.Header{}}}
 	r.Header["Authorization"] = t.header
 	return t
 }

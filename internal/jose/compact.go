@@ -2,10 +2,8 @@ package jose
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -50,9 +48,8 @@ type Compact struct {
 	Payload      string // decoded; stays
 
 	raw, decoded []byte
-	members      []member
 	scan         scanner
-	peek         *Object
+	peek         Object // what was read last: the header, then the payload
 
 	// The header that was read last, and its segment. Most tokens of an issuer have
 	// one and the same, and what the same bytes mean does not change.
@@ -120,46 +117,26 @@ func (c *Compact) Parse(token string) error {
 	return err
 }
 
-var rawURL = base64.RawURLEncoding.Strict()
-
-// decodeSegment decodes base64url in its one canonical spelling: no padding, no
-// other alphabet, no loose trailing bits. encoding/base64 skips line breaks
-// also in strict mode; a text that held some decodes to fewer bytes.
-func decodeSegment(dst, src []byte) ([]byte, error) {
-	n, err := rawURL.Decode(dst, src)
-	if err != nil || len(src)%4 == 1 || n != rawURL.DecodedLen(len(src)) {
-		return nil, errEncoding
-	}
-	return dst[:n], nil
-}
-
 // ParsePayload reads the payload as ParseObject does, with the buffers of c; the
 // Object is its own.
 func (c *Compact) ParsePayload(lim Limits) (*Object, error) {
 	if _, err := c.PeekPayload(lim); err != nil {
 		return nil, err
 	}
-	return c.Object(), nil
+	o := new(Object)
+	o.Copy(&c.peek)
+	return o, nil
 }
 
 // PeekPayload is ParsePayload for a look that makes nothing: its Object is good until
-// the next Parse. Object makes one that stays.
+// the next Parse.
 func (c *Compact) PeekPayload(lim Limits) (*Object, error) {
-	members, err := c.scan.object(c.Payload, lim, c.members[:0])
-	if err != nil {
+	if err := c.scan.object(&c.peek, c.Payload, lim); err != nil {
 		return nil, err
 	}
-	c.members = members
-	if c.peek == nil {
-		c.peek = new(Object)
-	}
-	c.peek.text, c.peek.members = c.Payload, members
 	c.peek.boxes.Store(nil)
-	return c.peek, nil
+	return &c.peek, nil
 }
-
-// Object is the payload that PeekPayload has read.
-func (c *Compact) Object() *Object { return newObject(c.peek.text, slices.Clone(c.peek.members)) }
 
 func (c *Compact) readHeader(buf, segment []byte) error {
 	if len(segment) > 0 && bytes.Equal(segment, c.knownAs) {
@@ -180,28 +157,26 @@ func (c *Compact) readHeader(buf, segment []byte) error {
 }
 
 func (c *Compact) parseHeader(text string) error {
-	members, err := c.scan.object(text, headerLimits, c.members[:0])
-	if err != nil {
+	if err := c.scan.object(&c.peek, text, headerLimits); err != nil {
 		return fmt.Errorf("%w: header: %w", ErrToken, err)
 	}
-	c.members = members
-	for i := range members {
-		m, h := &members[i], &c.Header
+	for i := range c.peek.members {
+		h := &c.Header
 		ok := true
-		switch m.name {
+		switch c.peek.name(i) {
 		case "alg":
-			h.Alg, ok = m.text()
+			h.Alg, ok = c.peek.textAt(i)
 		case "kid":
-			h.KeyID, ok = m.keyID()
+			h.KeyID, ok = c.peek.keyID(i)
 		case "x5t":
-			h.X5T, ok = m.keyID()
+			h.X5T, ok = c.peek.keyID(i)
 		case "x5t#S256":
-			h.X5TS256, ok = m.keyID()
+			h.X5TS256, ok = c.peek.keyID(i)
 		case "typ":
-			h.Type, ok = m.text()
+			h.Type, ok = c.peek.textAt(i)
 			h.HasType = true
 		case "cty":
-			h.ContentType, ok = m.text()
+			h.ContentType, ok = c.peek.textAt(i)
 		case "crit", "b64":
 			// No extension is understood, so none can be satisfied (RFC 7515
 			// section 4.1.11); a JWT must not use b64 (RFC 7797 section 7).
@@ -217,7 +192,8 @@ func (c *Compact) parseHeader(text string) error {
 	return nil
 }
 
-func (m *member) keyID() (string, bool) {
-	id, ok := m.text()
+// keyID is a value that names a key.
+func (o *Object) keyID(i int) (string, bool) {
+	id, ok := o.textAt(i)
 	return id, ok && id != "" && len(id) <= maxKeyID
 }

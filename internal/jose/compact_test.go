@@ -1,6 +1,7 @@
 package jose_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -146,6 +147,33 @@ func TestCompactReusesItsBuffers(t *testing.T) {
 			panic("refused")
 		}
 	}), 0)
+}
+
+// TestParseCompactEveryByte puts every byte at every place of signatures of every
+// length up to one that is decoded in both ways. encoding/base64 says what is right,
+// without the line breaks that it skips.
+func TestParseCompactEveryByte(t *testing.T) {
+	t.Parallel()
+	head := encode(`{"alg":"HS256"}`) + "." + encode(`{}`) + "."
+	var c jose.Compact
+	for length := 1; length <= 33; length++ {
+		good := []byte(strings.Repeat("QUJDREVGR0hJSktM", 3)[:length])
+		for place := range good {
+			for b := range 256 {
+				if b == '.' {
+					continue // another segment
+				}
+				signature := bytes.Clone(good)
+				signature[place] = byte(b)
+				want, err := base64.RawURLEncoding.Strict().DecodeString(string(signature))
+				canonical := err == nil && b != '\n' && b != '\r'
+				err = c.Parse(head + string(signature))
+				if canonical != (err == nil) || canonical && !bytes.Equal(want, c.Signature) {
+					t.Fatalf("%q: %v, %x instead of %x", signature, err, c.Signature, want)
+				}
+			}
+		}
+	}
 }
 
 // TestParseForeignBytes puts each foreign byte at each place of tokens whose

@@ -34,35 +34,33 @@ type encryptedHeader struct {
 // parse reads the header. The algorithms are held against what is allowed before
 // anything is computed.
 func (h *encryptedHeader) parse(text string, keys []DecryptionKey, encs []string) error {
-	var s scanner
-	members, err := s.object(text, encryptedLimits, nil)
+	o, err := ParseObject(text, encryptedLimits)
 	if err != nil {
 		return err
 	}
 	var alg, enc, epk, apu, apv string
-	for i := range members {
-		m := &members[i]
+	for i := range o.members {
 		ok := true
-		switch m.name {
+		switch o.name(i) {
 		case "alg":
-			alg, ok = m.text()
+			alg, ok = o.textAt(i)
 		case "enc":
-			enc, ok = m.text()
+			enc, ok = o.textAt(i)
 		case "kid":
-			h.keyID, ok = m.keyID()
+			h.keyID, ok = o.keyID(i)
 			h.hasKeyID = true
 		case "x5t", "x5t#S256":
-			_, ok = m.keyID() // no key is found by it
+			_, ok = o.keyID(i) // no key is found by it
 		case "typ":
-			_, ok = m.text()
+			_, ok = o.textAt(i)
 		case "cty":
-			h.contentType, ok = m.text()
+			h.contentType, ok = o.textAt(i)
 		case "epk":
-			epk = m.raw
+			epk = o.raw(i)
 		case "apu":
-			apu, ok = m.text()
+			apu, ok = o.textAt(i)
 		case "apv":
-			apv, ok = m.text()
+			apv, ok = o.textAt(i)
 		case "zip", "crit", "b64", "iv", "tag", "p2s", "p2c":
 			// Nothing is inflated (RFC 8725 section 3.6), no extension is understood, and
 			// the others belong to algorithms that are not known here.

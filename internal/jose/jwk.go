@@ -313,33 +313,31 @@ var ErrKeySet = errors.New("jose: malformed JWK set")
 func ParseJWKSet(text string, maxBytes, maxKeys int) ([]SetKey, error) {
 	s := scanner{loose: true}
 	lim := Limits{Bytes: maxBytes, Depth: 16, Values: 256 * maxKeys, Reserved: Reserve("keys")}
-	members, err := s.object(text, lim, nil)
-	if err != nil {
+	var o Object
+	if err := s.object(&o, text, lim); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeySet, err)
 	}
-	for i := range members {
-		if members[i].name != "keys" {
-			continue
-		}
-		if members[i].raw[0] != '[' {
-			return nil, fmt.Errorf("%w: keys is not an array", ErrKeySet)
-		}
-		var keys []SetKey
-		elements := scanner{s: members[i].raw, lim: lim, loose: true}
-		err := elements.array(2, func(raw string) error {
-			if len(keys) == maxKeys {
-				return fmt.Errorf("%w: more than %d keys", ErrKeySet, maxKeys)
-			}
-			key, err := ParseJWK(raw)
-			keys = append(keys, SetKey{key, err, raw})
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		return keys, nil
+	raw, has := o.Raw("keys")
+	if !has {
+		return nil, fmt.Errorf("%w: no member keys", ErrKeySet)
 	}
-	return nil, fmt.Errorf("%w: no member keys", ErrKeySet)
+	if raw[0] != '[' {
+		return nil, fmt.Errorf("%w: keys is not an array", ErrKeySet)
+	}
+	var keys []SetKey
+	elements := scanner{s: raw, lim: lim, loose: true}
+	err := elements.array(2, func(raw string) error {
+		if len(keys) == maxKeys {
+			return fmt.Errorf("%w: more than %d keys", ErrKeySet, maxKeys)
+		}
+		key, err := ParseJWK(raw)
+		keys = append(keys, SetKey{key, err, raw})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 // Thumbprint is the base64url SHA-256 thumbprint of a public key (RFC 7638) that

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,14 +25,16 @@ type Limits struct {
 }
 
 // Reserved are names that no other may be mistaken for. The zero value is none.
-type Reserved struct {
+type Reserved struct{ *reserved }
+
+type reserved struct {
 	names   []string
 	capital bool // one of them is not of lower-case ASCII
 }
 
 // Reserve makes a Reserved.
 func Reserve(names ...string) Reserved {
-	return Reserved{names, slices.ContainsFunc(names, capital)}
+	return Reserved{&reserved{names, slices.ContainsFunc(names, capital)}}
 }
 
 // DefaultLimits serve documents that name no claims: metadata, single keys.
@@ -64,28 +65,34 @@ var (
 type Object struct {
 	text    string
 	members []member
+	odd     []string                              // names that are spelled with escapes
 	boxes   atomic.Pointer[[]atomic.Pointer[any]] // values decoded so far, by index of members; nil: none
 }
 
+// member says where in the text a name and its value stand. It holds no pointer: many
+// objects are remembered, and the garbage collector need not look into their members.
 type member struct {
-	name    string
-	raw     string // the value's text, without white space around it
-	at      int32  // where that text begins
-	escaped bool   // a string value with escapes in it
+	name, nameEnd int32 // between the quotes; a negative name is odd[^name]
+	at, end       int32 // without white space around it
+	escaped       bool  // a string value with escapes in it
 }
 
 // ParseObject reads text as one JSON object.
 func ParseObject(text string, lim Limits) (*Object, error) {
+	if len(text) > lim.Bytes {
+		return nil, errTooLarge
+	}
 	var s scanner
-	members, err := s.object(text, lim, nil)
-	if err != nil {
+	o := new(Object)
+	if err := s.object(o, text, lim); err != nil {
 		return nil, err
 	}
-	return newObject(text, members), nil
+	return o, nil
 }
 
-func newObject(text string, members []member) *Object {
-	return &Object{text: text, members: members}
+// Copy makes o, which must be new, a copy that stays as it is when of is used again.
+func (o *Object) Copy(of *Object) {
+	o.text, o.members, o.odd = of.text, slices.Clone(of.members), of.odd
 }
 
 // JSON is the text that the object was read from.
@@ -94,8 +101,8 @@ func (o *Object) JSON() string { return o.text }
 // Names are the member names, in the order of the text.
 func (o *Object) Names() []string {
 	names := make([]string, len(o.members))
-	for i := range o.members {
-		names[i] = o.members[i].name
+	for i := range names {
+		names[i] = o.name(i)
 	}
 	return names
 }
@@ -104,16 +111,42 @@ func (o *Object) Names() []string {
 func (o *Object) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range o.members {
-			if !yield(o.members[i].name, o.members[i].raw) {
+			if !yield(o.name(i), o.raw(i)) {
 				return
 			}
 		}
 	}
 }
 
+func (o *Object) name(i int) string {
+	m := &o.members[i]
+	if m.name < 0 {
+		return o.odd[^m.name]
+	}
+	return o.text[m.name:m.nameEnd]
+}
+
+// raw is the text of a value.
+func (o *Object) raw(i int) string { return o.text[o.members[i].at:o.members[i].end] }
+
+// textAt is a value that is a string.
+func (o *Object) textAt(i int) (string, bool) {
+	return textOf(o.raw(i), o.members[i].escaped)
+}
+
+func textOf(raw string, escaped bool) (string, bool) {
+	if raw[0] != '"' {
+		return "", false
+	}
+	if !escaped {
+		return raw[1 : len(raw)-1], true
+	}
+	return unescape(raw), true
+}
+
 func (o *Object) find(name string) int {
 	for i := range o.members {
-		if o.members[i].name == name {
+		if o.name(i) == name {
 			return i
 		}
 	}
@@ -126,7 +159,7 @@ func (o *Object) Has(name string) bool { return o.find(name) >= 0 }
 // Raw is the exact text of a member's value.
 func (o *Object) Raw(name string) (string, bool) {
 	if i := o.find(name); i >= 0 {
-		return o.members[i].raw, true
+		return o.raw(i), true
 	}
 	return "", false
 }
@@ -134,8 +167,7 @@ func (o *Object) Raw(name string) (string, bool) {
 // Span is where the text of a member's value stands: JSON()[from:to].
 func (o *Object) Span(name string) (from, to int, ok bool) {
 	if i := o.find(name); i >= 0 {
-		from = int(o.members[i].at)
-		return from, from + len(o.members[i].raw), true
+		return int(o.members[i].at), int(o.members[i].end), true
 	}
 	return 0, 0, false
 }
@@ -143,7 +175,7 @@ func (o *Object) Span(name string) (from, to int, ok bool) {
 // Text is the value of a member that is a string; false for any other.
 func (o *Object) Text(name string) (string, bool) {
 	if i := o.find(name); i >= 0 {
-		return o.members[i].text()
+		return o.textAt(i)
 	}
 	return "", false
 }
@@ -155,10 +187,10 @@ func (o *Object) Strings(name string) ([]string, bool) {
 	if i < 0 {
 		return nil, true
 	}
-	if s, ok := o.members[i].text(); ok {
+	if s, ok := o.textAt(i); ok {
 		return []string{s}, true
 	}
-	raw := o.members[i].raw
+	raw := o.raw(i)
 	if raw[0] != '[' {
 		return nil, false
 	}
@@ -174,22 +206,11 @@ func (o *Object) Strings(name string) ([]string, bool) {
 		if err != nil {
 			return nil, false // the text is valid, so this element is no string
 		}
-		e := member{raw: raw[start:p.i], escaped: escaped}
-		s, _ := e.text()
+		s, _ := textOf(raw[start:p.i], escaped)
 		list = append(list, s)
 		p.space()
 		p.next(',')
 	}
-}
-
-func (m *member) text() (string, bool) {
-	if m.raw[0] != '"' {
-		return "", false
-	}
-	if !m.escaped {
-		return m.raw[1 : len(m.raw)-1], true
-	}
-	return unescape(m.raw), true
 }
 
 // Get is a member's value: string, bool, json.Number with the exact text, nil,
@@ -209,15 +230,16 @@ func (o *Object) Get(name string) (any, bool) {
 	if box := (*boxes)[i].Load(); box != nil {
 		return *box, true
 	}
-	v := o.members[i].decode()
+	v := o.decode(i)
 	(*boxes)[i].Store(&v)
 	return v, true
 }
 
-func (m *member) decode() any {
-	switch m.raw[0] {
+func (o *Object) decode(i int) any {
+	raw := o.raw(i)
+	switch raw[0] {
 	case '"':
-		s, _ := m.text()
+		s, _ := o.textAt(i)
 		return s
 	case 't':
 		return true
@@ -226,9 +248,9 @@ func (m *member) decode() any {
 	case 'n':
 		return nil
 	case '{', '[':
-		return decodeNested(m.raw)
+		return decodeNested(raw)
 	}
-	return json.Number(m.raw)
+	return json.Number(raw)
 }
 
 // decodeNested reads what the scanner has accepted: names are unique and the
@@ -279,375 +301,5 @@ func unescape(quoted string) string {
 			continue
 		}
 		b = append(b, c)
-	}
-}
-
-// scanner checks JSON text in one pass and notes where the top-level members are.
-type scanner struct {
-	s      string
-	i      int
-	values int
-	lim    Limits
-	names  []string // names in the objects that are open, outermost first
-	loose  bool     // names below the top level may repeat: the reader of each part decides
-}
-
-func (p *scanner) object(text string, lim Limits, into []member) ([]member, error) {
-	if len(text) > lim.Bytes {
-		return nil, errTooLarge
-	}
-	*p = scanner{s: text, lim: lim, names: p.names[:0], loose: p.loose}
-	p.space()
-	if p.i >= len(p.s) || p.s[p.i] != '{' {
-		return nil, errNotObject
-	}
-	members, err := p.members(1, into, true)
-	if err != nil {
-		return nil, err
-	}
-	p.space()
-	if p.i != len(p.s) {
-		return nil, errTrailing
-	}
-	return members, nil
-}
-
-// members reads an object, and keeps its members where they are wanted.
-func (p *scanner) members(depth int, into []member, keep bool) ([]member, error) {
-	if depth > p.lim.Depth {
-		return nil, errDepth
-	}
-	p.i++ // {
-	p.space()
-	if p.next('}') {
-		return into, nil
-	}
-	base := len(p.names)
-	var seen map[string]struct{}
-	for {
-		start := p.i
-		escaped, err := p.str()
-		if err != nil {
-			return nil, err
-		}
-		name := p.s[start+1 : p.i-1]
-		if escaped {
-			name = unescape(p.s[start:p.i])
-		}
-		if keep || !p.loose {
-			if seen, err = p.unique(seen, base, name); err != nil {
-				return nil, err
-			}
-		}
-		if keep && p.folds(name) {
-			return nil, errFolded
-		}
-		p.space()
-		if !p.next(':') {
-			return nil, errSyntax
-		}
-		p.space()
-		start = p.i
-		if escaped, err = p.value(depth); err != nil {
-			return nil, err
-		}
-		if keep {
-			if into == nil {
-				into = make([]member, 0, 8)
-			}
-			into = append(into, member{name: name, raw: p.s[start:p.i], at: int32(start), escaped: escaped})
-		}
-		p.space()
-		if p.next(',') {
-			p.space()
-			continue
-		}
-		if p.next('}') {
-			p.names = p.names[:base]
-			return into, nil
-		}
-		return nil, errSyntax
-	}
-}
-
-// unique notes a name and refuses a second one. A few names are compared one by
-// one; many go into a set, so that a hostile object costs linear time.
-func (p *scanner) unique(seen map[string]struct{}, base int, name string) (map[string]struct{}, error) {
-	const few = 24
-	open := p.names[base:]
-	switch {
-	case seen != nil:
-		if _, dup := seen[name]; dup {
-			return nil, errDuplicate
-		}
-		seen[name] = struct{}{}
-	case len(open) < few:
-		for _, other := range open {
-			if other == name {
-				return nil, errDuplicate
-			}
-		}
-		p.names = append(p.names, name)
-	default:
-		seen = make(map[string]struct{}, 4*few)
-		for _, other := range open {
-			seen[other] = struct{}{}
-		}
-		if _, dup := seen[name]; dup {
-			return nil, errDuplicate
-		}
-		seen[name] = struct{}{}
-	}
-	return seen, nil
-}
-
-// folds reports whether a name equals a reserved one by case folding only. Names
-// of lower-case ASCII, nearly all, are answered without a comparison, unless a
-// reserved one has capitals ("x5t#S256").
-func (p *scanner) folds(name string) bool {
-	if !p.lim.Reserved.capital && !capital(name) {
-		return false
-	}
-	for _, r := range p.lim.Reserved.names {
-		if name == r {
-			return false
-		}
-	}
-	for _, r := range p.lim.Reserved.names {
-		if strings.EqualFold(name, r) {
-			return true
-		}
-	}
-	return false
-}
-
-// capital reports whether a name holds more than lower-case ASCII.
-func capital(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			return true
-		}
-	}
-	return false
-}
-
-// value reads any value; it reports whether that was a string with escapes.
-func (p *scanner) value(depth int) (escaped bool, err error) {
-	if p.values++; p.values > p.lim.Values {
-		return false, errValues
-	}
-	if p.i >= len(p.s) {
-		return false, errSyntax
-	}
-	switch c := p.s[p.i]; {
-	case c == '"':
-		return p.str()
-	case c == '{':
-		_, err = p.members(depth+1, nil, false)
-		return false, err
-	case c == '[':
-		return false, p.array(depth+1, nil)
-	case c == '-' || '0' <= c && c <= '9':
-		return false, p.number()
-	case c == 't':
-		return false, p.literal("true")
-	case c == 'f':
-		return false, p.literal("false")
-	case c == 'n':
-		return false, p.literal("null")
-	}
-	return false, errSyntax
-}
-
-// array reads an array and hands each element's text to each, where that is wanted.
-func (p *scanner) array(depth int, each func(raw string) error) error {
-	if depth > p.lim.Depth {
-		return errDepth
-	}
-	p.i++ // [
-	p.space()
-	if p.next(']') {
-		return nil
-	}
-	for {
-		start := p.i
-		if _, err := p.value(depth); err != nil {
-			return err
-		}
-		if each != nil {
-			if err := each(p.s[start:p.i]); err != nil {
-				return err
-			}
-		}
-		p.space()
-		if p.next(',') {
-			p.space()
-			continue
-		}
-		if p.next(']') {
-			return nil
-		}
-		return errSyntax
-	}
-}
-
-// plain marks the bytes that stand for themselves in a string.
-var plain = func() (t [256]bool) {
-	for c := 0x20; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
-func (p *scanner) str() (escaped bool, err error) {
-	if p.i >= len(p.s) || p.s[p.i] != '"' {
-		return false, errSyntax
-	}
-	const ones = 0x0101010101010101
-	s, i := p.s, p.i+1
-	for {
-		// Eight bytes at a time, up to the first that does not stand for itself: a
-		// borrow reaches only the bytes behind that one.
-		for ; i+8 <= len(s); i += 8 {
-			b := s[i : i+8]
-			v := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-				uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-			quote, backslash := v^('"'*ones), v^('\\'*ones)
-			if odd := ((v - 0x20*ones) | (quote - ones) | (backslash - ones) | v) & (0x80 * ones); odd != 0 {
-				i += bits.TrailingZeros64(odd) / 8
-				break
-			}
-		}
-		for i < len(s) && plain[s[i]] {
-			i++
-		}
-		if i == len(s) {
-			return false, errString
-		}
-		switch c := s[i]; {
-		case c == '"':
-			p.i = i + 1
-			return escaped, nil
-		case c == '\\':
-			n := escape(s[i:])
-			if n == 0 {
-				return false, errString
-			}
-			escaped = true
-			i += n
-		case c < utf8.RuneSelf: // a control character
-			return false, errString
-		default:
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				return false, errString
-			}
-			i += n
-		}
-	}
-}
-
-// escape is the length of the escape sequence that s starts with; 0 if it is
-// none. A surrogate counts only with its other half (RFC 7493 section 2.1).
-func escape(s string) int {
-	if len(s) < 2 {
-		return 0
-	}
-	switch s[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		u, ok := hex4(s[2:])
-		switch {
-		case !ok || 0xDC00 <= u && u <= 0xDFFF:
-			return 0
-		case u < 0xD800 || u > 0xDFFF:
-			return 6
-		}
-		if len(s) < 8 || s[6] != '\\' || s[7] != 'u' {
-			return 0
-		}
-		if low, ok := hex4(s[8:]); ok && 0xDC00 <= low && low <= 0xDFFF {
-			return 12
-		}
-	}
-	return 0
-}
-
-func hex4(s string) (u rune, ok bool) {
-	if len(s) < 4 {
-		return 0, false
-	}
-	for i := range 4 {
-		c := s[i]
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		u = u<<4 | rune(c)
-	}
-	return u, true
-}
-
-func (p *scanner) number() error {
-	p.next('-')
-	switch {
-	case p.next('0'):
-	case p.digits():
-	default:
-		return errNumber
-	}
-	if p.next('.') && !p.digits() {
-		return errNumber
-	}
-	if p.next('e') || p.next('E') {
-		if !p.next('+') {
-			p.next('-')
-		}
-		if !p.digits() {
-			return errNumber
-		}
-	}
-	return nil
-}
-
-func (p *scanner) digits() bool {
-	start := p.i
-	for p.i < len(p.s) && '0' <= p.s[p.i] && p.s[p.i] <= '9' {
-		p.i++
-	}
-	return p.i > start
-}
-
-func (p *scanner) literal(word string) error {
-	if !strings.HasPrefix(p.s[p.i:], word) {
-		return errSyntax
-	}
-	p.i += len(word)
-	return nil
-}
-
-func (p *scanner) next(c byte) bool {
-	if p.i < len(p.s) && p.s[p.i] == c {
-		p.i++
-		return true
-	}
-	return false
-}
-
-func (p *scanner) space() {
-	for p.i < len(p.s) {
-		switch p.s[p.i] {
-		case ' ', '\t', '\n', '\r':
-			p.i++
-		default:
-			return
-		}
 	}
 }
