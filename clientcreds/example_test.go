@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"os"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/clientcreds"
@@ -115,4 +118,26 @@ func ExampleTokenError() {
 	// Output:
 	// request invalid_scope false true
 	// clientcreds: token unavailable: request: status 400: invalid_scope (POST https://idp.example.com)
+}
+
+// KrakenD's auth/client-credentials, said with this package.
+func Example_krakend() {
+	os.Setenv("CLIENT_SECRET", "a secret")
+	proxy := new(httputil.ReverseProxy)
+
+	source, err := clientcreds.New(clientcreds.Config{
+		TokenURL:       "https://idp.example.com/oauth/token",
+		ClientID:       "orders",
+		Secret:         clientcreds.StaticSecret(os.Getenv("CLIENT_SECRET")),
+		Scopes:         []string{"orders:read", "orders:write"},
+		Audience:       "https://api.example.com",
+		AllowedOrigins: []string{"https://api.example.com"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy.Transport = source.Transport(http.DefaultTransport) // of an httputil.ReverseProxy
+
+	fmt.Println(source.Status().Usable) // asked for when a call needs it
+	// Output: false
 }

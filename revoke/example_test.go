@@ -2,7 +2,11 @@ package revoke_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"log"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/revoke"
@@ -44,4 +48,32 @@ func ExampleChecker_Check() {
 	// Output:
 	// everything <nil>
 	// "" <nil>
+}
+
+// KrakenD's auth/revoker, said with this package.
+func Example_krakend() {
+	state, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(state)
+	os.Setenv("STATE_DIRECTORY", state) // as systemd does
+	os.Setenv("REVOKE_SECRET", "c2l4dGVlbiBieXRlcyBvciBtb3JlLCBhbmQgcmFuZG9t")
+
+	checker, err := revoke.New(revoke.Config{
+		MaxLifetime: 24 * time.Hour,
+		Filter:      &revoke.Filter{Capacity: 10_000_000, FalsePositives: 1e-7},
+		Secret:      func() ([]byte, error) { return base64.StdEncoding.DecodeString(os.Getenv("REVOKE_SECRET")) },
+		Log:         &revoke.Journal{Path: filepath.Join(os.Getenv("STATE_DIRECTORY"), "revoked")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	if _, err := checker.Revoke(context.Background(), revoke.Record{Kind: revoke.KindSubject, Issuer: issuer, Value: "ann"}); err != nil {
+		log.Fatal(err)
+	}
+	revoked, err := checker.Revoked(context.Background(), token{"iss": issuer, "sub": "ann", "iat": time.Now().Add(-time.Hour).Unix(), "exp": time.Now().Add(time.Hour).Unix()})
+	fmt.Println(revoked, err)
+	// Output: true <nil>
 }

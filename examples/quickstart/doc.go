@@ -1,3 +1,3 @@
-// Package quickstart holds the program of the README: a service whose one route
-// asks for a token with a scope.
+// Package quickstart holds the programs of the README: a service whose one route
+// asks for a token with a scope, and what the README shows after it.
 package quickstart
