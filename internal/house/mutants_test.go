@@ -17,7 +17,7 @@ import (
 // orderOfChecks are the functions on a token's way, by file: each check in them must
 // be held by a test.
 var orderOfChecks = map[string][]string{
-	"validator.go":  {"authenticate", "firstSight", "read", "verify", "check", "checkTime", "lapsed"},
+	"decision.go":   {"authenticate", "firstSight", "read", "verify", "check", "checkTime", "lapsed"},
 	"policy.go":     {"allowsType", "checkClaims", "checkAudience", "takesOver"},
 	"claims.go":     {"newClaims", "plainDate", "numericDate"},
 	"confirm.go":    {"checkConfirmation", "isBoundToKey", "confirmCertificate", "clientCertificate"},
