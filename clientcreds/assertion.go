@@ -31,7 +31,7 @@ func (cl *client) signWithSecret(secret, tokenURL string) (string, error) {
 }
 
 // signAssertion makes a client assertion (RFC 7523 section 3). For the issuer, as
-// its only audience and with a type of its own (RFC 7523bis section 4); for the
+// its only audience and with a type of its own (draft-ietf-oauth-rfc7523bis section 4); for the
 // token URL, as it was before, untyped.
 func (cl *client) signAssertion(alg jose.Alg, key any, kid, tokenURL string) (string, error) {
 	audience, typ := cl.issuer, "client-authentication+jwt"

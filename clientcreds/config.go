@@ -55,7 +55,7 @@ type Config struct {
 	// ES384 or ES512, as the key is; HS256 for client_secret_jwt.
 	Algorithm string
 	// AudienceTokenURL makes assertions out to the token endpoint, with typ JWT, for
-	// servers that know only RFC 7523 as of 2015. RFC 7523bis forbids it: a server
+	// servers that know only RFC 7523 as of 2015. The draft of its successor forbids it: a server
 	// that names another's endpoint as its own could use the assertion there.
 	AudienceTokenURL bool
 	// Assertion is the assertion of client_assertion, such as the token of a
@@ -119,8 +119,9 @@ type Config struct {
 	// calls it once. Required with Store.
 	StoreKey func() ([]byte, error)
 
-	// Logger gets, at level Warn, the fetches that failed, one a second at most. Nil:
-	// silent.
+	// Logger gets, at level Warn, the fetches that failed, and tokens that had expired
+	// when they came, one line a second at most. What a Store does wrong is told nobody.
+	// Nil: silent.
 	Logger *slog.Logger
 	// Observe is called synchronously for each Event: it must not block. Its panic
 	// changes nothing. Nil: none.

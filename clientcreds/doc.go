@@ -19,12 +19,12 @@
 //
 // # Where the token goes
 //
-// To the AllowedOrigins, judged by scheme, host and port of the URL, never by a
+// To the [Config.AllowedOrigins], judged by scheme, host and port of the URL, never by a
 // Host header. A request elsewhere is refused; a redirect that leaves the origin
 // of the first request, or comes back from elsewhere, goes on without the token.
 // https only, loopback aside. A request's own Authorization is replaced, or on
 // such a redirect left out, so that no user's token is sent on by accident, unless
-// KeepAuthorization is set.
+// [Config.KeepAuthorization] is set.
 //
 // A 401 that may mean a dead token (RFC 6750 section 3.1) has the token replaced
 // and the request sent once more, if its body can be had again. That is rationed:
@@ -35,7 +35,8 @@
 // To the token endpoint alone: no redirect is followed, and metadata are believed
 // only if they name exactly the Issuer (RFC 8414 section 3.3). Basic is encoded as
 // RFC 6749 section 2.3.1 has it. A client assertion (RFC 7523) is new for each
-// request, lives for a minute, and is meant for the issuer alone (RFC 7523bis).
+// request, lives for a minute, and is meant for the issuer alone (the draft
+// rfc7523bis).
 // No error, log line or printed value of this package holds a secret, a token, an
 // assertion, the query of a URL, or text of the server's beyond an error code.
 //
@@ -46,7 +47,7 @@
 //	ErrOrigin     the token may not go to that URL
 //	ctx.Err()     as it is, when the caller's own context has ended
 //
-// The first is for a 503 with Retry-After, where a request waits for an answer: it
+// [*TokenError] is for a 503 with Retry-After, where a request waits for an answer: it
 // says nothing of who asked.
 //
 // # What is not done
@@ -56,5 +57,6 @@
 // key by DPoP are refused, as no proofs are made; for those bound to a certificate
 // (RFC 8705 section 3), the base transport must present it. Refresh tokens are
 // ignored (RFC 6749 section 4.4.3). JWT grants such as Google's, and token
-// exchange, are other grants with other input. Nothing is cached on disk; see Store.
+// exchange, are other grants with other input. Nothing is cached on disk; see
+// [Store].
 package clientcreds

@@ -47,7 +47,9 @@ type Source struct {
 func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "clientcreds.Source") }
 
 // Token is a copy of the token for the Target of ctx, or the Config's own. Its
-// Expiry is what the server said; here it is renewed before. Errors are a
+// Expiry is what the server said, else the exp of a JWT, else in 5 min, and in 30
+// days at most. Here it is renewed before: from three quarters of its life, 5 min
+// before its end if that is later, or when the server's refresh_in says. Errors are a
 // *TokenError, an ErrTarget, or the error of ctx.
 func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	e := s.own

@@ -16,7 +16,8 @@ import (
 
 // Config makes a Cache. Exactly one of URL, Issuer, File and Set is required.
 type Config struct {
-	// URL is where the JWK set is (RFC 7517 section 5).
+	// URL is where the JWK set is (RFC 7517 section 5), as application/json or
+	// application/jwk-set+json: an answer of another Content-Type is a failed fetch.
 	URL string
 	// Issuer is an issuer whose metadata name the JWK set: OpenID Connect
 	// Discovery 1.0 section 4 or RFC 8414 section 3. The issuer in the metadata
@@ -51,7 +52,8 @@ type Config struct {
 	// lookup waits for the fetch. Zero: 15 min.
 	RefreshAfter time.Duration
 	// MaxStale is how long keys serve, from their fetch, while no other fetch
-	// succeeds. Zero: 1 h. At least RefreshAfter.
+	// succeeds, and those of a File that cannot be read. Zero: 1 h, or RefreshAfter if
+	// that is longer. At least RefreshAfter.
 	MaxStale time.Duration
 	// MinRefetch is the time between fetches that unknown key ids cause; two may
 	// be saved up, and the first fetch of all counts. Zero: 30 s.
@@ -71,8 +73,8 @@ type Config struct {
 	// with other pins, or holds private keys. Empty: none.
 	Snapshot string
 
-	// Logger gets, at level Warn, failed fetches, and sets that hold private or
-	// symmetric keys; one line for each fetch. Nil: silent.
+	// Logger gets, at level Warn, failed fetches, sets that hold private or symmetric
+	// keys, and a Snapshot that cannot be used: a line of each for a fetch. Nil: silent.
 	Logger *slog.Logger
 	// Observe is called after each fetch, synchronously: it must not block. Its
 	// panic changes nothing. Nil: none.

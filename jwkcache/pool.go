@@ -80,8 +80,10 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 }
 
 // Get is the cache for an issuer, made at the first call. With a url, the set is
-// there; without one, it is discovered. The same pair gets the same cache, until
-// it has been idle or crowded out.
+// there, and the issuer is a name and no more; without one, it is discovered. The
+// same pair gets the same cache, until it has been idle or crowded out: ask for it
+// each time. An error says that the issuer is empty, or that what would be fetched
+// is no https URL; nothing is fetched here.
 func (p *Pool) Get(issuer, url string) (*Cache, error) {
 	key := poolKey{issuer, url}
 	now := p.template.Now()

@@ -94,8 +94,8 @@ func TestNewRefuses(t *testing.T) {
 		want   string // empty: taken
 	}{
 		{"good", func(*jwtsign.Config) {}, ""},
-		{"no keys", keys(), "Keys, File: one of them"},
-		{"keys and a file", func(c *jwtsign.Config) { c.File = "x" }, "Keys, File: one of them"},
+		{"no keys", keys(), "Keys, File: want exactly one"},
+		{"keys and a file", func(c *jwtsign.Config) { c.File = "x" }, "Keys, File: want exactly one"},
 		{"a file that is not there", func(c *jwtsign.Config) { c.Keys, c.File = nil, "no/such/file" }, "File: "},
 		{"65 keys", func(c *jwtsign.Config) { c.Keys = make([]jwtsign.Key, 65) }, "Keys: more than 64"},
 

@@ -11,8 +11,8 @@
 //	http.Handle("POST /login", s.Handler(login))
 //	http.Handle("GET /.well-known/jwks.json", s.JWKS())
 //
-// Sign makes a token in code, Handler rewrites the answers of a handler, and
-// ModifyResponse those of a backend behind an httputil.ReverseProxy.
+// [Signer.Sign] makes a token in code, [Signer.Handler] rewrites the answers of a
+// handler, and [Signer.ModifyResponse] those of a backend behind an httputil.ReverseProxy.
 //
 // # Which answers
 //
@@ -25,23 +25,24 @@
 //
 // Claims that are not signed do not leave: a field that is missing or no object, an
 // answer that is no strict JSON (duplicate names, names that differ from a field's
-// by case only, invalid UTF-8), of more than 1 MiB, 65 536 values or a depth of 64, or claims that lack what is
-// required, are answered 502, and a key that cannot sign now 503.
+// by case only, invalid UTF-8), of more than 1 MiB, 65 536 values or a depth of 64,
+// or claims that lack what is required, are answered 502, and a key that cannot sign
+// now 503.
 //
 // # Which claims
 //
 // iss, aud, iat, nbf, exp and jti are set here, whatever the handler sent, unless
-// Token.Keep says otherwise (RFC 7519 section 4.1); jti has 128 random bits. All
+// [Token.Keep] says otherwise (RFC 7519 section 4.1); jti has 128 random bits. All
 // other claims stay in their own spelling: numbers keep their digits. typ is JWT, or
 // at+jwt with what RFC 9068 requires, or another. Two fields whose tokens could be
 // taken for each other, by typ and audience, are refused by New.
 //
 // # Keys
 //
-// One key signs at a time: the one whose SignFrom has come last. PublishFrom and
-// RetireAt say when it appears among the public keys and when it no longer signs;
+// One key signs at a time: the one whose [Key.SignFrom] has come last.
+// [Key.PublishFrom] and [Key.RetireAt] say when it appears among the public keys and when it no longer signs;
 // it stays published until its last token has expired. All are absolute times, so
-// that replicas with the same keys agree. File is looked at while there are
+// that replicas with the same keys agree. [Config.File] is looked at while there are
 // requests, and a file that cannot be read leaves the old keys.
 //
 // # What is not checked
@@ -51,7 +52,7 @@
 //
 // # Errors
 //
-// ErrClaims: these claims cannot be signed. ErrAnswer: this answer cannot be
-// rewritten. ErrUnavailable: no key, or its Signer failed or took too long. None of
-// them holds a claim.
+// [ErrClaims]: these claims cannot be signed. [ErrAnswer]: this answer cannot be
+// rewritten. [ErrUnavailable]: no key, or its Signer failed or took too long. None
+// of them holds a claim.
 package jwtsign

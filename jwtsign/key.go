@@ -82,9 +82,14 @@ func SignerKey(signer crypto.Signer) PrivateKey {
 	return opaque(privateKey{key: signer})
 }
 
-// Secret is a key for HS256, HS384 and HS512, at least as long as the hash. It is
+// Secret is a key for HS256, HS384 and HS512, at least as long as the hash (RFC 7518
+// section 3.2; New checks it against Algorithm). The bytes are copied, and must be
+// the secret itself: a text that holds a public key, PEM or JSON is refused. It is
 // never published.
 func Secret(b []byte) (PrivateKey, error) {
+	if err := jose.CheckSecretText(b); err != nil {
+		return PrivateKey{}, fmt.Errorf("jwtsign: Secret: %w", err)
+	}
 	secret, err := jose.NewSecret(b)
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("jwtsign: Secret: %w", err)

@@ -10,22 +10,22 @@ import (
 // Reason says in one word what failed. The set is closed: it is fit for a metric's label.
 type Reason string
 
-// The reasons. Each belongs to the error of the same name; an Event without one
-// tells of a success.
+// The reasons. Each but ReasonReload belongs to the error of the same name; an Event
+// without one tells of a success.
 const (
 	ReasonClaims      Reason = "claims"
 	ReasonAnswer      Reason = "answer"
 	ReasonUnavailable Reason = "unavailable"
-	ReasonReload      Reason = "reload" // File could not be read again; the old keys stay
+	ReasonReload      Reason = "reload" // Reload or Replace could not take the new keys; the old ones stay
 )
 
 // Event is a token that was made or not, an answer that could not be rewritten, or
-// a reload of File. It holds no claim.
+// new keys, by a reload of File or by Replace. It holds no claim.
 type Event struct {
 	Reason   Reason        // empty: it went well
 	Field    string        // path of the answer's member, joined by dots; empty: Sign
 	KeyID    string        // that signed, or was to
-	Reloaded bool          // File was read again
+	Reloaded bool          // it is about new keys, not about a token
 	Duration time.Duration // crypto.Signer included
 	Err      error
 }

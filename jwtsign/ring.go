@@ -121,7 +121,7 @@ func (s *Signer) setKeys(cfg Config) []error {
 	var errs []error
 	switch {
 	case cfg.File != "" && cfg.Keys != nil, cfg.File == "" && len(cfg.Keys) == 0:
-		return []error{errors.New("jwtsign: Keys, File: one of them is required")}
+		return []error{errors.New("jwtsign: Keys, File: want exactly one of them")}
 	case cfg.File == "" && cfg.Decrypt != nil:
 		errs = append(errs, errors.New("jwtsign: Decrypt: only with File"))
 	}

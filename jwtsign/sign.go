@@ -21,7 +21,8 @@ func (s *Signer) Sign(ctx context.Context, claims any) (string, error) {
 }
 
 // SignToken is Sign for a token of another kind. Its Lifetime must not be longer
-// than the longest of the Config, for that is how long a retired key is published.
+// than the longest of the Config, for that is how long a retired key is published. A
+// Token that New would refuse is an ErrClaims, of which Observe is not told.
 func (s *Signer) SignToken(ctx context.Context, kind Token, claims any) (string, error) {
 	shape, errs := newShape(s.issuer, kind)
 	if len(errs) > 0 {

@@ -183,16 +183,13 @@ func numericDate(raw string) (time.Time, bool) {
 	if n, is := plainDate(raw); is {
 		return time.Unix(n, 0), true
 	}
-	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
-		return time.Time{}, false
-	}
 	// Bounded before big numbers are made: more digits or a larger exponent
 	// than these name no date.
 	if len(raw) > 64 {
 		return time.Time{}, false
 	}
 	if i := strings.IndexAny(raw, "eE"); i >= 0 {
-		if e, err := strconv.Atoi(raw[i+1:]); err != nil || e < -64 || e > 64 {
+		if e, _ := strconv.Atoi(raw[i+1:]); e < -64 || e > 64 { // what is out of range comes as the nearest number
 			return time.Time{}, false
 		}
 	}

@@ -15,14 +15,15 @@ import (
 
 // Config makes a Validator. It is plain data: New copies what it needs.
 type Config struct {
-	// Issuers are the policies, chosen by the token's iss. Required, but with IssuerFor.
+	// Issuers are the policies, chosen by the token's iss. Required, unless there is an IssuerFor.
 	Issuers []Issuer
 
 	// IssuerFor finds the policy for an iss that Issuers have none for: tenants that
 	// are not known at start. The iss is not verified yet, so that it must not lead
 	// anywhere by itself: look it up among your own. Nil and nil: it is unknown (401).
 	// An error: it cannot be told (503); it is logged, and must hold nothing of iss. The
-	// URL of the answer must equal iss. One call at a time is made for an iss, on a
+	// URL of the answer must equal iss, and an answer that New would refuse is an error
+	// too. One call at a time is made for an iss, on a
 	// context that no caller ends, of 10 s. Keys should be the same value each time for
 	// the same issuer, as jwkcache.Pool gives them: an answer that says the same forgets
 	// no token. Nil: there are no others.
@@ -84,7 +85,7 @@ type Config struct {
 	// signature is not verified again while the token and its key live. The clock, the
 	// key, Revocation and rules are asked every time. Some 3 KiB of memory for a token
 	// of 1 KiB, which stands there until another takes its place. Zero: 10 000.
-	// Negative: none.
+	// Negative: none. At most 2^24.
 	CacheEntries int
 
 	// Preflight answers CORS preflight requests, which bring no token: OPTIONS with
@@ -123,7 +124,8 @@ type Config struct {
 	Realm string
 
 	// Resource is the URL that this service is known by, for ProtectedResource (RFC
-	// 9728 section 1.2): without fragment, and one of Audiences as a rule. Zero: none.
+	// 9728 section 1.2): without fragment, and one of Audiences as a rule. The RFC wants
+	// https; http is taken too, for tests and loopback. Zero: none.
 	Resource string
 
 	// ResourceMetadata is the URL of this resource's metadata, sent in the challenges
@@ -138,7 +140,7 @@ type Config struct {
 
 	// OnError writes the answer to a refused request. The challenge,
 	// Retry-After and Cache-Control are set before it runs; it writes status
-	// and body. Nil: WriteError.
+	// and body: one that writes nothing has net/http answer 200. Nil: WriteError.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets refusals at level Debug, at most ten a second of each reason, and

@@ -62,8 +62,10 @@ func (v *Validator) WithClaims(ctx context.Context, c *Claims) context.Context {
 	return &claimsContext{ctx, v, c, false}
 }
 
-// FromContext returns the claims that a Handler put into the request's context.
-// False where none ran, or where an Optional one saw no credential.
+// FromContext returns the claims that [Validator.Handler], [Validator.Require] or
+// [Validator.WithClaims] put into the context, whichever Validator's. False where
+// none did, or where an Optional Handler saw no credential: the claims are nil then,
+// and their methods panic.
 func FromContext(ctx context.Context) (*Claims, bool) {
 	c, _ := ctx.Value(claimsKey{}).(*Claims)
 	return c, c != nil

@@ -12,9 +12,13 @@ import (
 // Decode reads the claims into a T, as encoding/json does, but with exact names:
 // a claim whose name differs from a field's by case only is left out, at every
 // level, so that ROLE never fills role: give each field its json tag. Numbers in fields of type any are
-// json.Number. The error names the field that did not fit and no value.
+// json.Number. The error names the field that did not fit and no value; nil claims, as
+// behind an Optional Handler, are ErrNoToken.
 func Decode[T any](c *Claims) (T, error) {
 	var v, zero T
+	if c.none() {
+		return zero, ErrNoToken
+	}
 	text, err := exactJSON(c, reflect.TypeFor[T]())
 	if err != nil {
 		return zero, err

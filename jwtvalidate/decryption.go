@@ -42,7 +42,7 @@ var encryptions = []string{"A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512
 // parse makes the key ready.
 func (k *DecryptionKey) parse() (jose.DecryptionKey, error) {
 	if (k.Key == nil) == (k.Decrypter == nil) || k.Decrypter != nil && isNil(k.Decrypter) {
-		return jose.DecryptionKey{}, errors.New("Key, Decrypter: one of them is required")
+		return jose.DecryptionKey{}, errors.New("Key, Decrypter: want exactly one of them")
 	}
 	parsed := jose.DecryptionKey{Key: elsewhere{k.Decrypter, new(error)}}
 	if k.Key != nil {

@@ -6,8 +6,10 @@ import "slices"
 const maxActors = 8
 
 // Actors passes if the token is used by somebody on behalf of its subject, and
-// the sub of each actor of the chain is one of these (RFC 8693 section 4.1). A
-// token without act cannot be said to; Claim("act").Absent asks for one.
+// the sub of each actor of the chain is one of these, at most eight. That is more
+// than RFC 8693 section 4.1 has, by which only the outermost act decides and those
+// within it inform: for that, Claim("act", "sub").AnyOf. A token without act cannot
+// be said to; Claim("act").Absent asks for one.
 func Actors(subjects ...string) Rule {
 	subjects = slices.Clone(subjects)
 	return ClaimPath{path: []string{"act"}}.rule("Actors", subjects, true, func(v any) verdict {

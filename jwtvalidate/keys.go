@@ -1,12 +1,8 @@
 package jwtvalidate
 
 import (
-	"bytes"
 	"context"
 	"crypto"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -46,50 +42,14 @@ func (s *secretSource) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("secr
 // checks it against Algorithms). The bytes are copied and never shown. A text
 // that holds a public key or JSON is refused: it would be no secret.
 func Secret(b []byte) (KeySource, error) {
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\ufeff")))
-	if bytes.Contains(b, []byte("---- BEGIN")) || bytes.Contains(b, []byte("-----BEGIN")) {
-		return nil, errors.New("jwtvalidate: Secret: this is PEM, not a secret")
-	}
-	if isSSH(trimmed) || isPublicDER(b) || isPublicDER(trimmed) || isPublicBase64(trimmed) {
-		return nil, errors.New("jwtvalidate: Secret: this is a public key or certificate, not a secret")
-	}
-	if len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed) {
-		return nil, errors.New("jwtvalidate: Secret: this is JSON, not a secret; of a JWK, decode the k member")
+	if err := jose.CheckSecretText(b); err != nil {
+		return nil, fmt.Errorf("jwtvalidate: Secret: %w", err)
 	}
 	secret, err := jose.NewSecret(b)
 	if err != nil {
 		return nil, fmt.Errorf("jwtvalidate: Secret: %w", err)
 	}
 	return &secretSource{keys: []crypto.PublicKey{secret}}, nil
-}
-
-func isSSH(b []byte) bool {
-	for _, prefix := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"} {
-		if bytes.HasPrefix(b, []byte(prefix)) {
-			return true
-		}
-	}
-	return false
-}
-
-// isPublicBase64 finds what is between the lines of a PEM, as some issuers show it.
-func isPublicBase64(b []byte) bool {
-	der := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
-	n, err := base64.StdEncoding.Decode(der, b)
-	return err == nil && isPublicDER(der[:n])
-}
-
-// isPublicDER reports whether b is what everybody may know: the RS256 public key
-// used as an HS256 secret is the oldest attack on JWTs.
-func isPublicDER(b []byte) bool {
-	if _, err := x509.ParsePKIXPublicKey(b); err == nil {
-		return true
-	}
-	if _, err := x509.ParsePKCS1PublicKey(b); err == nil {
-		return true
-	}
-	_, err := x509.ParseCertificate(b)
-	return err == nil
 }
 
 // staticSource is a fixed set of keys, without ids.

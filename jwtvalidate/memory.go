@@ -22,7 +22,7 @@ type memory struct {
 	seed    maphash.Seed
 	buckets []bucket
 	storing [64]sync.Mutex  // by bucket
-	seeing  [256]sync.Mutex // by hash: tokens that are verified at this moment
+	seeing  [256]sync.Mutex // by the whole token: those that are verified at this moment
 }
 
 // A bucket has places for regulars and a few for newcomers. A newcomer displaces a
@@ -75,8 +75,9 @@ type tokenKey struct {
 }
 
 // hashed is how much of a token's end is hashed, in bytes: of its signature, which
-// nobody can choose who does not hold the key. A forger who lends it from another
-// token finds that token's bucket, and not that token.
+// nobody can choose who does not hold the key. A forger who borrows it from another
+// token finds that token's bucket, and not that token. Of an encrypted token it is the
+// tag, which its sender can choose: tokens that share one displace only each other.
 const hashed = 64
 
 func (m *memory) keyOf(token string) tokenKey {

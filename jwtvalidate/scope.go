@@ -6,12 +6,12 @@ import (
 )
 
 // AllScopes passes if the token has every one of the scopes: words of the string
-// scope (RFC 9068 section 2.2.3) or, where there is no scope, of scp, which may
+// scope (RFC 9068 section 2.2.3) or, where there is no scope, of scp, which
 // may be an array too. A request that lacks one is told which the route needs. A
 // scope that is an array cannot say: for such issuers, Claim("scope").AllScopes.
 func AllScopes(scopes ...string) Rule { return ClaimPath{}.scopes("AllScopes", scopes, yes) }
 
-// AnyScope passes if the token has one of the scopes.
+// AnyScope passes if the token has one of the scopes, found as for [AllScopes].
 func AnyScope(scopes ...string) Rule { return ClaimPath{}.scopes("AnyScope", scopes, no) }
 
 // AllScopes is the rule of that name for tokens that have their scopes elsewhere,

@@ -46,7 +46,7 @@ func newTemplate(issuer Issuer, base *policy) (*template, []*policy, []error) {
 		}
 	}
 	if ways != 1 {
-		bad("Tenants, TenantAllowed, InsecureAnyTenant: one of them is required for a URL with %s", placeholder)
+		bad("Tenants, TenantAllowed, InsecureAnyTenant: want exactly one of them for a URL with %s", placeholder)
 	}
 	if _, static := base.keys.(*staticSource); !static && !isNil(base.keys) {
 		owned, ok := base.keys.(ownedKeys)

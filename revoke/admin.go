@@ -16,7 +16,7 @@ import (
 
 // Caller is who asks an admin handler for something.
 type Caller struct {
-	Name       string // for the record: at most 200 bytes
+	Name       string // for the record: at most 200 bytes. Required: who has none gets a 401
 	ClientID   string // whose tokens it may revoke by RFC 7009
 	Privileged bool   // it may revoke everybody's, and use the JSON API
 	Global     bool   // it may revoke issuers, keys and everything
@@ -47,7 +47,12 @@ type AdminConfig struct {
 //	POST   /v1/check             {"claims": {…}, "key": thumbprint}
 //	GET    /v1/status
 //
-// Writes that a browser sends from a foreign page are refused.
+// A record has the members kind, issuer, value, claims, issued_before, ban, until,
+// expires and reason, which are the fields of [Record]; times are RFC 3339, and a
+// member that is not known is refused. A list has at most 100 entries, or limit of up
+// to 1000, and says in the member more that there are others. All but /revoke is for a
+// Privileged [Caller], else 403. Errors are spelled as in RFC 6749 section 5.2. Writes that a
+// browser sends from a foreign page are refused.
 func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Authorize == nil {
 		return nil, errors.New("revoke: Authorize: required")

@@ -120,9 +120,15 @@ func isNil(claims Claims) bool {
 
 // Handler is middleware for claims that somebody else has verified: 401 for what is
 // revoked, or has no claims; 503 if it cannot be told. jwtvalidate asks the Checker
-// itself, and has no need of it.
+// itself, and has no need of it. It panics if claims or next is nil.
 func (c *Checker) Handler(claims func(*http.Request) (Claims, bool)) func(http.Handler) http.Handler {
+	if claims == nil {
+		panic("revoke: Handler: claims is nil")
+	}
 	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("revoke: Handler: next is nil")
+		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, ok := claims(r)
 			revoked := !ok || isNil(found)

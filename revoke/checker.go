@@ -128,6 +128,7 @@ func (c *Checker) Revoked(ctx context.Context, claims interface {
 }
 
 // Check is Revoked with the reason for which a token is refused, empty if it is not.
+// With an error it is ReasonUnavailable, which refuses nothing: ask for the error first.
 func (c *Checker) Check(ctx context.Context, claims Claims) (Reason, error) {
 	v := c.view.Load()
 	if v == nil {

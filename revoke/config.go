@@ -17,7 +17,7 @@ type Config struct {
 	// MaxLifetime is the longest that a token lives, from iat to exp. Required: a
 	// cutoff is kept for so long. A token that lives longer, or lacks exp or iat, is
 	// refused: with a Log, always; without, from the first record on that is not
-	// about a single token. At most a year.
+	// about a single token of known Expires. At most a year.
 	MaxLifetime time.Duration
 	// Secret is the secret of the namespace, of at least 32 bytes. Identifiers are
 	// held, stored and logged only as fingerprints that are keyed with it, and it
@@ -54,7 +54,7 @@ type Config struct {
 	// Mode says what becomes of tokens while the Log cannot be had. Zero: Strict.
 	Mode Mode
 	// MaxStaleness is for how long the records at hand are good without news of the
-	// Log. Zero: 30 s.
+	// Log. Zero: 30 s, or MaxLifetime if that is less. At most MaxLifetime.
 	MaxStaleness time.Duration
 	// GraceAge and GraceLife are how young, or how near its end, a token must be to
 	// pass by Graded. Required by it.
@@ -95,7 +95,12 @@ func New(cfg Config) (*Checker, error) {
 		cfg.MaxEntries = max(1_000_000, min(cfg.Filter.Capacity+cfg.Filter.Capacity/10, maxMaxEntries))
 	}
 	cfg.MaxEntries = orElse(cfg.MaxEntries, 1_000_000)
-	cfg.MaxStaleness = orElse(cfg.MaxStaleness, 30*time.Second)
+	if cfg.MaxStaleness == 0 {
+		cfg.MaxStaleness = 30 * time.Second
+		if cfg.MaxLifetime > 0 {
+			cfg.MaxStaleness = min(cfg.MaxStaleness, cfg.MaxLifetime)
+		}
+	}
 	cfg.LoadTimeout = orElse(cfg.LoadTimeout, 5*time.Minute)
 	bad(cfg.MaxLifetime <= 0, "MaxLifetime: required")
 	bad(cfg.MaxLifetime > maxMaxLifetime, "MaxLifetime: above a year")

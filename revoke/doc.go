@@ -16,11 +16,11 @@
 // id, by session, by subject, client or any set of claims, by signing key, by
 // issuer, or everything. Those that concern what was issued before a time let a
 // user log in again. iat is mostly in whole seconds, so that a login in the very
-// second of a cutoff is refused as well: Receipt.Cutoff says when it helps, and
-// AcceptSameSecond decides otherwise. A token without iat fits every cutoff.
+// second of a cutoff is refused as well: [Receipt.Cutoff] says when it helps, and
+// [Config.AcceptSameSecond] decides otherwise. A token without iat fits every cutoff.
 //
 // Tokens are named by issuer and id, never by their bytes, of which one token has
-// many spellings. A token without an id is not refused for it (but see RequireID):
+// many spellings. A token without an id is not refused for it (but see [Config.RequireID]):
 // what one user revokes changes nothing for others.
 //
 // # How long
@@ -28,7 +28,7 @@
 // Records are kept until the last token that they are about has expired, and two
 // minutes more: that is why MaxLifetime is required, and why tokens that live
 // longer are refused, but for a Checker without a Log that had only single tokens
-// revoked.
+// revoked of which [Record.Expires] was known.
 //
 // # Errors
 //
@@ -37,7 +37,8 @@
 //	ErrUnknown               there is no such record: 404
 //	ctx.Err()                as it is
 //
-// "Could not tell" is never a silent pass, unless Mode is BestEffort.
+// "Could not tell" is never a pass, unless [Config.Mode] is [BestEffort] or, for some
+// tokens, [Graded].
 //
 // # What is not done
 //

@@ -32,6 +32,10 @@ const (
 // Logout takes the logout tokens of an OpenID provider (Back-Channel Logout 1.0):
 // the provider posts them without authentication, so that the token is all there is
 // to trust. With a sid it ends that session, else all of sub until now.
+//
+// Beside what Verify sees to, iat must be of the last five minutes, a jti must be there
+// that was not seen before, events must be that of a logout, and nonce absent (section
+// 2.6): else 400. Where it cannot be told or stored: 503.
 func (c *Checker) Logout(cfg LogoutConfig) (http.Handler, error) {
 	var errs []error
 	if cfg.Verify == nil {

@@ -41,14 +41,15 @@ type Record struct {
 	Claims map[string]any
 
 	// IssuedBefore is the cutoff, in milliseconds, rounded up. Zero: now. Not in the
-	// future.
+	// future, but for a minute by which clocks may differ, and not before 1970.
 	IssuedBefore time.Time
 	// Ban refuses whenever the token was issued.
 	Ban bool
 	// Until ends a ban. Zero: Restore does.
 	Until time.Time
 	// Expires is exp of a token, exactly: a Filter looks for it there. Zero: not known,
-	// it is kept for MaxLifetime.
+	// it is kept for MaxLifetime, and tokens that live longer are refused from then on.
+	// Only for KindToken.
 	Expires time.Time
 
 	Reason string // for people: at most 200 bytes, without the names of any

@@ -171,8 +171,8 @@ func receiptOf(id recordID, value uint64, sh *shape, s *state) Receipt {
 
 // Restore undoes what has this id, and nothing else: another record about the same
 // tokens goes on to refuse them. Of a token or a session there is one record, however
-// often it was revoked. An error is ErrUnknown (404), an ErrUnavailable
-// (503), or that of ctx.
+// often it was revoked. To restore it again is no error. An error is ErrUnknown
+// (404), an ErrUnavailable (503), or that of ctx.
 func (c *Checker) Restore(ctx context.Context, id string) error { return c.restore(ctx, id, "") }
 
 func (c *Checker) restore(ctx context.Context, text, actor string) error {

@@ -5,5 +5,6 @@
 //		CLIENT_ID=… CLIENT_SECRET=… STOCK_URL=https://stock.example.com go run ./examples/auth0
 //
 // At Auth0 there are two APIs, by their identifiers, and an application of the type
-// machine to machine, which may call the second. Copy the two Configs.
+// machine to machine, which may call the second. AUTH0_DOMAIN has no https:// and no
+// slash, and STOCK_URL is scheme://host[:port]. Copy the two Configs.
 package main

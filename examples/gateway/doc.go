@@ -11,7 +11,7 @@
 // flags do:
 //
 //	go run ./examples/gateway -issuer https://idp.example.com/ \
-//		-audience https://api.example.com -upstream http://localhost:9000 -listen :8080
+//		-audience https://api.example.com -upstream http://localhost:9000 -listen 127.0.0.1:8080
 //
 // The files, from outside to inside: main.go reads the flags and server.go listens
 // and shuts down. config.go reads the file, by document.go (JSON with lines),

@@ -4,6 +4,7 @@
 //	ISSUER=https://sso.example.com/realms/shop CLIENT_ID=orders CLIENT_SECRET=… SCOPE=stock:read \
 //		STOCK_URL=https://stock.example.com go run ./examples/servicecall
 //
+// STOCK_URL is scheme://host[:port], without a path. GET /availability asks it.
 // Copy the Config, and what availability does with a TokenError. The route is open:
 // put jwtvalidate before it, as in the other examples.
 package main

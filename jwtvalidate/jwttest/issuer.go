@@ -121,8 +121,9 @@ func (i *Issuer) Rotate() {
 	i.public = map[string][]crypto.PublicKey{i.kid(): {&key.PublicKey}}
 }
 
-// Outage makes the keys unavailable, or available again: while they are not,
-// every token is answered 503.
+// Outage makes the keys unavailable, or available again: while they are not, every
+// token is answered 503 that is not refused before its key is asked for, as an expired
+// or a malformed one is.
 func (i *Issuer) Outage(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
