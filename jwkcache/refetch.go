@@ -60,7 +60,7 @@ func (c *Cache) settle(s, before *snapshot, want *wanted) {
 	case s == nil && want != nil:
 		c.demand.giveBack()
 	case s != nil:
-		clear(c.demand.unknown) // there is another set
+		c.demand.renew(s.asked)
 		if want != nil && len(s.find(*want)) == 0 {
 			c.demand.miss(want.kid, s.asked)
 		}
@@ -77,20 +77,41 @@ type demand struct {
 	spent int // of burst
 	since time.Time
 
-	// unknown are the ids that the newest set lacks, and until when that need not
-	// be asked again: one stale client must not use up what a rotation needs. It
-	// ends with the set, and with the time span, since a set may lag behind.
-	unknown map[string]time.Time
+	// unknown are the ids that were asked for and not there. One stale client must not
+	// use up what a rotation needs: see take.
+	unknown map[string]*absence
+}
+
+// absence is that of an id from the newest set.
+type absence struct {
+	since time.Time // it need not be asked for again for a time span: a set may lag behind
+	vain  int       // how many fetches since have not brought it
+	over  bool      // there is another set since, which may have it
+}
+
+// lasts reports whether an id need not be asked for.
+func (a *absence) lasts(now time.Time, span time.Duration) bool {
+	return a.vain > 0 && !a.over && now.Before(a.since.Add(span))
 }
 
 const (
 	burst      = 2
+	enough     = 2 // fetches in vain, after which an id is a stale one
 	maxUnknown = 1024
+	forgotten  = 10 // time spans after which an absence is
 )
 
+// take reserves a fetch for an id. A stale one gets what is left over, so that one
+// fetch stays saved for ids that are new.
 func (d *demand) take(kid string, now time.Time) bool {
-	if now.Before(d.unknown[kid]) {
-		return false
+	saved := burst
+	if a := d.unknown[kid]; a != nil {
+		if a.lasts(now, d.every) {
+			return false
+		}
+		if a.vain >= enough {
+			saved--
+		}
 	}
 	if d.spent > 0 {
 		earned := max(0, int(now.Sub(d.since)/d.every))
@@ -100,7 +121,8 @@ func (d *demand) take(kid string, now time.Time) bool {
 	if d.spent == 0 {
 		d.since = now
 	}
-	if d.spent == burst {
+	if d.spent >= saved {
+		d.note(kid, now)
 		return false
 	}
 	d.spent++
@@ -110,12 +132,40 @@ func (d *demand) take(kid string, now time.Time) bool {
 // giveBack undoes a take whose fetch told nothing about any key.
 func (d *demand) giveBack() { d.spent = max(0, d.spent-1) }
 
+// miss notes that a fetch has not brought an id. Those who have waited for one fetch
+// count once.
 func (d *demand) miss(kid string, now time.Time) {
-	if d.unknown == nil {
-		d.unknown = make(map[string]time.Time)
+	if a := d.note(kid, now); a != nil {
+		if !a.lasts(now, d.every) {
+			a.vain++
+		}
+		a.since, a.over = now, false
 	}
-	if len(d.unknown) < maxUnknown && len(kid) <= maxUnknownLen {
-		d.unknown[strings.Clone(kid)] = now.Add(d.every) // it may be a part of a whole token
+}
+
+// note is what is known of an id; nil if there is no room for it.
+func (d *demand) note(kid string, now time.Time) *absence {
+	if d.unknown == nil {
+		d.unknown = make(map[string]*absence)
+	}
+	a := d.unknown[kid]
+	if a == nil && len(d.unknown) < maxUnknown && len(kid) <= maxUnknownLen {
+		a = &absence{since: now}
+		d.unknown[strings.Clone(kid)] = a // it may be a part of a whole token
+	}
+	return a
+}
+
+// renew is for another set, which each id may be asked for in: without it again, that
+// was in vain. What nobody has asked for in a while is forgotten.
+func (d *demand) renew(now time.Time) {
+	for kid, a := range d.unknown {
+		if now.Sub(a.since) > forgotten*d.every {
+			delete(d.unknown, kid)
+			continue
+		}
+		a.vain++
+		a.over = true
 	}
 }
 

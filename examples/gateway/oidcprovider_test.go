@@ -25,6 +25,8 @@ type provider struct {
 	Issuer   string `json:"issuer"`
 	Audience string `json:"audience"`
 	Secret   string `json:"client_secret"`
+
+	kill func() // the server is gone, at once and before the end of the test
 }
 
 // startProvider starts the server on loopback; it ends with the test. Where node
@@ -59,6 +61,10 @@ func startProvider(t *testing.T, env ...string) provider {
 	var p provider
 	require.NoError(t, json.Unmarshal(line, &p))
 	require.NotEmpty(t, p.Issuer)
+	p.kill = func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	}
 	return p
 }
 

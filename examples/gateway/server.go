@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,19 @@ type server struct {
 	*http.Server
 	listener net.Listener
 	url      string
+	ending   atomic.Bool
+
+	mu     sync.Mutex
+	silent map[net.Conn]bool // connections of which nothing was read yet
 }
+
+// onceListener may be closed by everybody who ends it.
+type onceListener struct {
+	net.Listener
+	close func() error
+}
+
+func (l onceListener) Close() error { return l.close() }
 
 // newServer listens. What a client may take for its headers, and do nothing, is
 // bounded; see bounded for bodies.
@@ -28,13 +41,19 @@ func newServer(ctx context.Context, address string, h http.Handler, cert *tls.Ce
 	if err != nil {
 		return nil, err
 	}
-	s := &server{&http.Server{
+	s := &server{
+		listener: onceListener{listener, sync.OnceValue(listener.Close)},
+		url:      "http://" + listener.Addr().String(),
+		silent:   map[net.Conn]bool{},
+	}
+	s.Server = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}, listener, "http://" + listener.Addr().String()}
+		ConnState:         s.note,
+	}
 	if cert != nil {
 		s.url = "https://" + listener.Addr().String()
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
@@ -49,14 +68,49 @@ func (s *server) run() error {
 	} else {
 		err = s.Serve(s.listener)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || s.ending.Load() {
 		return nil
 	}
 	return err
 }
 
+// note is told of each connection's way.
+func (s *server) note(c net.Conn, to http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to == http.StateNew {
+		s.silent[c] = true
+	} else {
+		delete(s.silent, c)
+	}
+}
+
+const (
+	longestSilence = time.Second
+	silenceTick    = 5 * time.Millisecond
+)
+
+// hear waits, not for long, until something was read of each connection. Shutdown
+// hangs up on requests that are read after it began, without an answer.
+func (s *server) hear() {
+	ticker := time.NewTicker(silenceTick)
+	defer ticker.Stop()
+	for end := time.Now().Add(longestSilence); time.Now().Before(end); {
+		s.mu.Lock()
+		n := len(s.silent)
+		s.mu.Unlock()
+		<-ticker.C // also after the last one, whose request is about to be handled
+		if n == 0 {
+			return
+		}
+	}
+}
+
 // end closes the listener and lets the requests under way finish, for a while.
 func (s *server) end(grace time.Duration) error {
+	s.ending.Store(true)
+	_ = s.listener.Close()
+	s.hear()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	err := s.Shutdown(ctx)

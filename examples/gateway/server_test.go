@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -91,6 +92,40 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 	for range requests {
 		require.Equal(t, "200 OK done", <-results)
 	}
+	require.NoError(t, <-g.ended)
+}
+
+// A request on a connection that was taken before the port was closed is answered,
+// though it comes after that.
+func TestShutdownHearsWhoHasCome(t *testing.T) {
+	idp := testidp.New(t, jose.ES256)
+	upstream := httptest.NewServer(http.HandlerFunc(echo))
+	defer upstream.Close()
+	g := startConfig(t, routes(idp, upstream.URL, "")+"}")
+	host := strings.TrimPrefix(g.url, "http://")
+	token := idp.Token(nil)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", host)
+	require.NoError(t, err)
+	defer conn.Close()
+	status, _, _ := ask(t, g.url+"/any/", "Bearer "+token) // on a later connection: the one before was taken
+	require.Equal(t, http.StatusOK, status)
+	g.stop()
+	require.Eventually(t, func() bool {
+		other, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", host)
+		if err == nil {
+			other.Close()
+		}
+		return err != nil
+	}, waitFor, tick, "the port is closed")
+	_, err = io.WriteString(conn, "GET /any/ HTTP/1.1\r\nHost: "+host+"\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+	require.NoError(t, err)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	_, err = io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.True(t, answer.Close)
 	require.NoError(t, <-g.ended)
 }
 

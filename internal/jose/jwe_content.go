@@ -31,10 +31,6 @@ func findContentEnc(name string) *contentEnc {
 	return nil
 }
 
-// KnownEncryption reports whether Decrypt can open that enc: A128GCM, A256GCM,
-// A128CBC-HS256 and A256CBC-HS512, by their exact names.
-func KnownEncryption(enc string) bool { return findContentEnc(enc) != nil }
-
 // open decrypts the content with a key of the right size. The sizes of IV and tag
 // were checked; e stays as it is, so that another key can be tried.
 func (c *contentEnc) open(cek []byte, e *encrypted) (plaintext []byte, ok bool) {

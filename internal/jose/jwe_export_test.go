@@ -18,3 +18,6 @@ func DecryptAny(token string, keys []DecryptionKey, encs []string) ([]byte, erro
 	}
 	return plaintext, nil
 }
+
+// KnownEncryption reports whether Decrypt can open that enc, by its exact name.
+func KnownEncryption(enc string) bool { return findContentEnc(enc) != nil }

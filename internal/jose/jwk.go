@@ -65,27 +65,6 @@ func ParseJWK(text string) (*JWK, error) {
 	return describe(o, key, "verify")
 }
 
-// ParseSecretJWK reads one symmetric key, kty oct. Only for keys that the
-// application itself was given, never for documents from a URL.
-func ParseSecretJWK(text string) (*JWK, error) {
-	o, err := ParseObject(text, keyLimits)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeyValue, err)
-	}
-	if kty, _ := o.Text("kty"); kty != "oct" {
-		return nil, ErrKeyType
-	}
-	k, err := octets(o, "k")
-	if err != nil {
-		return nil, err
-	}
-	secret, err := NewSecret(k)
-	if err != nil {
-		return nil, err
-	}
-	return describe(o, secret, "verify")
-}
-
 // describe reads the members beside the key and holds them against it, and against
 // what it is wanted for: an operation of key_ops.
 func describe(o *Object, key crypto.PublicKey, operation string) (*JWK, error) {

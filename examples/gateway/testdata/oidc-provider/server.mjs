@@ -8,22 +8,28 @@
 // A test may bring, in its environment:
 //
 //   OP_CLIENTS  further clients: an array of their metadata (RFC 7591), with access_token_ttl in seconds
+//               and access_token_alg
 //   OP_TLS      {"key":"…","cert":"…"} in PEM: the token endpoint is at a second port too, which asks for a certificate
 //               and has a name of its own in the metadata (RFC 8705 section 5); cert is the clients' authority as well
+//   OP_PORT     the port to listen on, OP_SECRET the secret of the clients, and OP_KEYS an array of private JWKs in the
+//               place of its own keys: so that it can be started once more, as the same issuer
+//   OP_SECONDS  how long it lives at most, in the place of five minutes
 //
-// GET /token-requests tells how many there were.
+// GET /token-requests tells how many there were. PUT /keys, with an array of private JWKs, replaces all keys: of several
+// for one algorithm, the first one signs.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createServer as createTLSServer } from 'node:https';
 import process from 'node:process';
+import { json } from 'node:stream/consumers';
 
 import Provider, { errors } from 'oidc-provider';
 
 const AUDIENCE = 'https://api.example.com';
 const OTHER_AUDIENCE = 'https://other.example.com'; // a good token that is meant for somebody else
 const SCOPES = ['api:read', 'api:write'];
-const LIFETIME_MS = 5 * 60 * 1000;
+const LIFETIME_MS = Number(process.env.OP_SECONDS ?? 5 * 60) * 1000;
 
 // Each client is served by the key of its own algorithm, so that one audience is reached under all of them. EdDSA and
 // Ed25519 (RFC 9864) are two names for one operation: a key and a client each.
@@ -47,13 +53,14 @@ process.stdin.on('error', () => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));
 process.on('SIGINT', () => process.exit(0));
 
-const secret = randomBytes(32).toString('base64url');
-const keys = Object.entries(ALGORITHMS).map(([alg, [type, options]]) => ({
+const secret = process.env.OP_SECRET ?? randomBytes(32).toString('base64url');
+const ownKeys = () => Object.entries(ALGORITHMS).map(([alg, [type, options]]) => ({
   ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }),
   alg,
   use: 'sig',
   kid: `key-${alg.toLowerCase()}`,
 }));
+const firstKeys = process.env.OP_KEYS ? JSON.parse(process.env.OP_KEYS) : ownKeys();
 
 const COMMON = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: SCOPES.join(' ') };
 const clients = [
@@ -79,8 +86,8 @@ const mutualTLS = {
     property === 'tls_client_auth_san_dns' && certificateOf(ctx).subjectAltName === `DNS:${expected}`,
 };
 
-const listen = (server) => new Promise((resolve) => {
-  server.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`));
+const listen = (server, i) => new Promise((resolve) => {
+  server.listen(i === 0 ? Number(process.env.OP_PORT ?? 0) : 0, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`));
 });
 
 // The issuer's URL holds the port, so the sockets come first and the provider second.
@@ -90,11 +97,11 @@ if (tls) {
 }
 Promise.all(servers.map(listen)).then(([host, hostTLS]) => {
   const issuer = `http://${host}`;
-  const provider = new Provider(issuer, {
+  const make = (keys) => new Provider(issuer, {
     jwks: { keys },
     scopes: SCOPES,
     clients,
-    extraClientMetadata: { properties: ['access_token_ttl'] },
+    extraClientMetadata: { properties: ['access_token_ttl', 'access_token_alg'] },
     ttl: { ClientCredentials: (_ctx, _token, client) => client.access_token_ttl ?? 600 },
     ...(tls && {
       clientAuthMethods: [
@@ -118,19 +125,33 @@ Promise.all(servers.map(listen)).then(([host, hostTLS]) => {
             scope: SCOPES.join(' '),
             audience: resource,
             accessTokenFormat: 'jwt',
-            jwt: { sign: { alg: algOf[client.clientId] ?? 'ES256' } },
+            jwt: { sign: { alg: client.access_token_alg ?? algOf[client.clientId] ?? 'ES256' } },
           };
         },
       },
     },
   });
-  provider.on('server_error', (_ctx, err) => console.error(err));
-  const answer = provider.callback();
+  const serve = (keys) => {
+    const provider = make(keys);
+    provider.on('server_error', (_ctx, err) => console.error(err));
+    return provider.callback();
+  };
+  let answer = serve(firstKeys);
   let tokenRequests = 0;
   for (const server of servers) {
     server.on('request', (req, res) => {
       if (req.url === '/token-requests') {
         res.end(String(tokenRequests));
+        return;
+      }
+      if (req.url === '/keys' && req.method === 'PUT') {
+        json(req).then((keys) => {
+          answer = serve(keys);
+          res.end();
+        }).catch((err) => {
+          res.statusCode = 400;
+          res.end(String(err));
+        });
         return;
       }
       if (req.url === '/token') {
