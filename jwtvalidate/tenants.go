@@ -90,10 +90,6 @@ func (t *tenants) find(ctx context.Context, iss string) (*policy, error) {
 		t.mu.Unlock()
 		return nil, v.err
 	}
-	if err := ctx.Err(); err != nil { // nothing is asked for who has left
-		t.mu.Unlock()
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	call := t.asked[iss]
 	iss = strings.Clone(iss) // it is a part of a whole token
 	if call == nil {

@@ -128,6 +128,12 @@ func TestIssuerFor(t *testing.T) {
 	require.ErrorIs(t, v.Recheck(t.Context(), claims), jwtvalidate.ErrUnknownIssuer)
 	check(token, jwtvalidate.ErrUnknownIssuer)
 	v.Forget("https://nobody.example.com")
+
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err = v.CheckToken(gone, tenantToken(t, g.keys[b], tenantURL(4), ""))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, g.times(tenantURL(4)), "nothing is asked for who has left")
 }
 
 // TestIssuerForAnswers: what an answer must be like.
@@ -349,8 +355,8 @@ func TestTemplateIssuer(t *testing.T) {
 		"Tenants": func(i *jwtvalidate.Issuer) { i.Tenants = []string{one, two} },
 		"TenantAllowed": func(i *jwtvalidate.Issuer) {
 			i.TenantAllowed = func(_ context.Context, tenant string) (bool, error) {
-				if tenant == "down" {
-					return false, errors.New("x")
+				if tenant == "down" || tenant == "unsure" {
+					return tenant == "unsure", errors.New("x")
 				}
 				return tenant == one || tenant == two, nil
 			}
@@ -392,6 +398,10 @@ func TestTemplateIssuer(t *testing.T) {
 				{"cannot say", ecKey(), url("down"), tid("down"), map[string]error{
 					"Tenants": jwtvalidate.ErrUnknownIssuer, "TenantAllowed": jwtvalidate.ErrUnavailable, "InsecureAnyTenant": nil,
 				}[way]},
+				{"yes, and an error", ecKey(), url("unsure"), tid("unsure"), map[string]error{
+					"Tenants": jwtvalidate.ErrUnknownIssuer, "TenantAllowed": jwtvalidate.ErrUnavailable, "InsecureAnyTenant": nil,
+				}[way]},
+				{"no prefix", ecKey(), one + "/v2.0", tid(one), jwtvalidate.ErrUnknownIssuer},
 				{"the template itself", ecKey(), url("{tenantid}"), tid("{tenantid}"), jwtvalidate.ErrUnknownIssuer},
 				{"an empty segment", ecKey(), url(""), tid(""), jwtvalidate.ErrUnknownIssuer},
 				{"two segments", ecKey(), url(one + "/x"), tid(one + "/x"), jwtvalidate.ErrUnknownIssuer},
