@@ -85,3 +85,36 @@ func hasBearer(values []string) bool {
 	}
 	return false
 }
+
+// refusal is the ResponseWriter of an OnError: what names no status is no 200.
+type refusal struct {
+	http.ResponseWriter
+	status  int
+	written bool
+}
+
+func (r *refusal) WriteHeader(status int) {
+	r.written = r.written || status >= http.StatusOK // the others are informational
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *refusal) Write(b []byte) (int, error) {
+	r.end()
+	return r.ResponseWriter.Write(b)
+}
+
+func (r *refusal) FlushError() error {
+	r.end()
+	return http.NewResponseController(r.ResponseWriter).Flush()
+}
+
+func (r *refusal) Flush() { _ = r.FlushError() }
+
+func (r *refusal) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// end sends the status, unless one was sent.
+func (r *refusal) end() {
+	if !r.written {
+		r.WriteHeader(r.status)
+	}
+}

@@ -83,7 +83,7 @@ type Config struct {
 
 	// CacheEntries is how many tokens are remembered, of up to 4 KiB each: their
 	// signature is not verified again while the token and its key live. The clock, the
-	// key, Revocation and rules are asked every time. Some 3 KiB of memory for a token
+	// key, Revocation and rules are asked every time. Some 2.2 KiB of memory for a token
 	// of 1 KiB, which stands there until another takes its place. Zero: 10 000.
 	// Negative: none. At most 2^24.
 	CacheEntries int
@@ -139,8 +139,8 @@ type Config struct {
 	Scopes []string
 
 	// OnError writes the answer to a refused request. The challenge,
-	// Retry-After and Cache-Control are set before it runs; it writes status
-	// and body: one that writes nothing has net/http answer 200. Nil: WriteError.
+	// Retry-After and Cache-Control are set before it runs; it writes the body, and the
+	// status if that is to be another than WriteError's. Nil: WriteError.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets refusals at level Debug, at most ten a second of each reason, and

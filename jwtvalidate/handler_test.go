@@ -283,6 +283,36 @@ func TestOnError(t *testing.T) {
 		}})
 		require.Equal(t, http.StatusSeeOther, record(v.Handler(whoami), request()).status)
 	})
+
+	for name, row := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		status int
+		body   string
+	}{
+		"it writes nothing":            {func(http.ResponseWriter) {}, 401, ""},
+		"it writes a body only":        {func(w http.ResponseWriter) { fmt.Fprint(w, "no") }, 401, "no"},
+		"it flushes":                   {func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }, 401, ""},
+		"it flushes as a Flusher":      {func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, 401, ""},
+		"it says 200, and means it":    {func(w http.ResponseWriter) { w.WriteHeader(200); fmt.Fprint(w, "yes") }, 200, "yes"},
+		"it informs, and says no more": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, 401, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf())}, OnError: func(w http.ResponseWriter, _ *http.Request, _ error) {
+				row.answer(w)
+			}})
+			server := httptest.NewServer(v.Handler(whoami))
+			defer server.Close()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			require.NoError(t, err)
+			res, err := server.Client().Do(r)
+			require.NoError(t, err)
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.Equal(t, row.status, res.StatusCode)
+			require.Equal(t, row.body, string(body))
+		})
+	}
 }
 
 func TestWriteError(t *testing.T) {

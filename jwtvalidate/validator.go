@@ -207,7 +207,9 @@ func (v *Validator) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(f.status)
 		return
 	}
-	v.onError(w, r, err)
+	answer := &refusal{ResponseWriter: w, status: f.status}
+	v.onError(answer, r, err)
+	answer.end()
 }
 
 // credential finds the one token of a request, and holds a cookie against the page

@@ -39,7 +39,7 @@ func main() {
 	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: cfg.issuer})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	cfg.keys = keys
 	if cfg.credentials, err = os.ReadFile(file); err != nil { //nolint:gosec // who starts the program says which
@@ -62,7 +62,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		URL: cfg.issuer, Algorithms: []string{"RS256", "ES256"}, Keys: cfg.keys, Audiences: []string{cfg.audience},
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	known, err := parseCredentials(cfg.credentials)
 	if err != nil {

@@ -80,6 +80,19 @@ func TestCredentialsFile(t *testing.T) {
 	}
 }
 
+func TestSettings(t *testing.T) {
+	idp := jwttest.New(t)
+	for name, row := range map[string]struct{ issuer, credentials, want string }{
+		"an issuer that is a template": {"https://idp.test/{tenantid}", "[]", "ISSUER, AUDIENCE: "},
+		"no credentials":               {idp.Policy().URL, "", "CREDENTIALS_FILE: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newHandler(config{issuer: row.issuer, audience: "api", keys: idp, credentials: []byte(row.credentials)})
+			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
 func send(t *testing.T, method, url, key, authorization string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -54,6 +55,13 @@ func main() {
 
 func newHandler(cfg config) (http.Handler, error) {
 	issuer := "https://" + cfg.domain + "/" // with the slash
+	if u, err := url.Parse(issuer); err != nil || u.Hostname() == "" || u.Host != cfg.domain {
+		return nil, errors.New("AUTH0_DOMAIN: want a host such as example.eu.auth0.com, without https:// and without a slash")
+	}
+	stock, err := url.Parse(cfg.stockURL)
+	if err != nil || stock.Host == "" || strings.Trim(stock.Path, "/") != "" {
+		return nil, errors.New("STOCK_URL: want https://host[:port], without a path")
+	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: issuer, RootCAs: cfg.roots})
 	if err != nil {
 		return nil, fmt.Errorf("AUTH0_DOMAIN: %w", err)
@@ -62,7 +70,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		URL: issuer, Algorithms: []string{"RS256"}, Keys: keys, Audiences: []string{cfg.audience},
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("AUTH0_DOMAIN, API_AUDIENCE: %w", err)
 	}
 	source, err := clientcreds.New(clientcreds.Config{
 		TokenURL:       issuer + "oauth/token",
@@ -74,11 +82,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		RootCAs:        cfg.roots,
 	})
 	if err != nil {
-		return nil, err
-	}
-	stock, err := url.Parse(cfg.stockURL)
-	if err != nil {
-		return nil, fmt.Errorf("STOCK_URL: %w", err)
+		return nil, fmt.Errorf("CLIENT_ID, CLIENT_SECRET, STOCK_AUDIENCE, STOCK_URL: %w", err)
 	}
 	read := v.Require(jwtvalidate.AllScopes("read:orders"))
 	mux := http.NewServeMux()

@@ -131,6 +131,41 @@ func TestAuth0(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, status)
 }
 
+func TestSettings(t *testing.T) {
+	good := config{
+		domain: "example.eu.auth0.com", audience: api, clientID: "orders", secret: "secret of orders",
+		stockURL: "https://stock.example.com", stockAudience: stock,
+	}
+	for name, row := range map[string]struct {
+		change func(cfg *config)
+		want   string // in the error; empty: none
+	}{
+		"good":                  {func(*config) {}, ""},
+		"a port":                {func(cfg *config) { cfg.domain = "127.0.0.1:8443" }, ""},
+		"a scheme":              {func(cfg *config) { cfg.domain = "https://example.eu.auth0.com" }, "AUTH0_DOMAIN: want a host such as"},
+		"a scheme and a slash":  {func(cfg *config) { cfg.domain = "https://example.eu.auth0.com/" }, "AUTH0_DOMAIN: want a host such as"},
+		"a slash":               {func(cfg *config) { cfg.domain = "example.eu.auth0.com/" }, "AUTH0_DOMAIN: want a host such as"},
+		"a user":                {func(cfg *config) { cfg.domain = "ann@example.eu.auth0.com" }, "AUTH0_DOMAIN: want a host such as"},
+		"a space":               {func(cfg *config) { cfg.domain = "example.eu.auth0.com " }, "AUTH0_DOMAIN: want a host such as"},
+		"no domain":             {func(cfg *config) { cfg.domain = "" }, "AUTH0_DOMAIN: want a host such as"},
+		"stock, a slash":        {func(cfg *config) { cfg.stockURL += "/" }, ""},
+		"stock, a path":         {func(cfg *config) { cfg.stockURL += "/v1" }, "STOCK_URL: want https://host[:port]"},
+		"stock, without scheme": {func(cfg *config) { cfg.stockURL = "stock.example.com" }, "STOCK_URL: want https://host[:port]"},
+		"stock, not https":      {func(cfg *config) { cfg.stockURL = "http://stock.example.com" }, "CLIENT_ID, CLIENT_SECRET, STOCK_AUDIENCE, STOCK_URL: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := good
+			row.change(&cfg)
+			_, err := newHandler(cfg)
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
 func get(t *testing.T, url, token string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

@@ -28,7 +28,7 @@ func main() {
 	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: issuer.URL})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	issuer.Keys = keys
 	h, err := newHandler(issuer)
@@ -47,7 +47,7 @@ func main() {
 func newHandler(issuer jwtvalidate.Issuer) (http.Handler, error) {
 	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{issuer}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	mine := jwtvalidate.All(jwtvalidate.AllScopes("orders:read"), jwtvalidate.Claim("sub").PathValue("user"))
 	mux := http.NewServeMux()

@@ -36,7 +36,7 @@ func main() {
 	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: cfg.issuer})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	cfg.keys = keys
 	h, err := newHandler(cfg)
@@ -59,12 +59,12 @@ func newHandler(cfg config) (http.Handler, error) {
 	issuer := jwtvalidate.Issuer{URL: cfg.issuer, Algorithms: []string{"RS256", "ES256"}, Keys: cfg.keys, Audiences: []string{cfg.audience}, Required: []string{"sub"}}
 	v, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{issuer}, Revocation: checker})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	issuer.Audiences, issuer.Required, issuer.Profile = []string{cfg.client}, nil, jwtvalidate.LogoutToken
 	logoutTokens, err := jwtvalidate.New(jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{issuer}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("CLIENT_ID: %w", err)
 	}
 	backChannel, err := checker.Logout(revoke.LogoutConfig{
 		Audiences: []string{cfg.client},
@@ -77,7 +77,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("CLIENT_ID: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /me", v.Handler(http.HandlerFunc(me)))

@@ -4,6 +4,11 @@
 //
 //	ISSUER=https://idp.example.com/ AUDIENCE=https://api.example.com go run ./examples/readiness
 //
+// It serves on 127.0.0.1:8080, or on LISTEN. GET /orders wants a token, these want none:
+//
+//	curl -i http://127.0.0.1:8080/readyz
+//	curl -i http://127.0.0.1:8080/alarm
+//
 // Copy the two handlers, and the go keys.Run: without it, who is not ready gets no
 // request, and so fetches nothing. Serve /alarm where the public cannot reach it.
 package main

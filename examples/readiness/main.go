@@ -39,7 +39,7 @@ func main() {
 		Snapshot: os.Getenv("SNAPSHOT_FILE"), // for a start while the provider is down
 	})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	h, err := newHandler(cfg)
 	if err != nil {
@@ -59,7 +59,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		URL: cfg.issuer, Algorithms: []string{"RS256", "ES256"}, Keys: cfg.keys, Audiences: []string{cfg.audience},
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /orders", v.Handler(http.HandlerFunc(orders)))

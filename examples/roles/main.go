@@ -33,7 +33,7 @@ func main() {
 	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: cfg.issuer})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	cfg.keys = keys
 	h, err := newHandler(cfg)
@@ -57,7 +57,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		Profile:    jwtvalidate.Profile{Types: []string{"JWT", "at+jwt"}, Claims: map[string]string{"typ": "Bearer"}},
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	clerk := jwtvalidate.Claim("realm_access", "roles").AnyOf("clerk")                  // a role of the realm
 	admin := jwtvalidate.Claim("resource_access", cfg.audience, "roles").AnyOf("admin") // a role of this client

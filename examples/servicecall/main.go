@@ -8,6 +8,7 @@ import (
 	"log"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ func main() {
 }
 
 func newHandler(cfg config) (http.Handler, error) {
+	stock, err := url.Parse(cfg.stockURL)
+	if err != nil || stock.Host == "" || strings.Trim(stock.Path, "/") != "" {
+		return nil, errors.New("STOCK_URL: want https://host[:port], without a path")
+	}
 	source, err := clientcreds.New(clientcreds.Config{
 		Issuer:         cfg.issuer,
 		ClientID:       cfg.clientID,
@@ -60,13 +65,13 @@ func newHandler(cfg config) (http.Handler, error) {
 		AllowedOrigins: []string{cfg.stockURL}, // the token goes nowhere else
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, CLIENT_ID, CLIENT_SECRET, SCOPE, STOCK_URL: %w", err)
 	}
 	client := source.Client() // one for all requests
 	client.Timeout = 5 * time.Second
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /availability", func(w http.ResponseWriter, r *http.Request) {
-		availability(w, r, client, cfg.stockURL+"/stock")
+		availability(w, r, client, stock.JoinPath("stock").String())
 	})
 	return mux, nil
 }

@@ -78,6 +78,31 @@ func TestServiceCall(t *testing.T) {
 	})
 }
 
+func TestSettings(t *testing.T) {
+	for name, row := range map[string]struct {
+		issuer, stockURL string
+		want             string // in the error; empty: none
+	}{
+		"good":                  {"https://idp.test", "https://stock.test", ""},
+		"issuer, not https":     {"http://idp.test", "https://stock.test", "ISSUER"},
+		"issuer without scheme": {"idp.test", "https://stock.test", "ISSUER"},
+		"stock, a slash":        {"https://idp.test", "https://stock.test/", ""},
+		"stock, a path":         {"https://idp.test", "https://stock.test/v1", "STOCK_URL: want https://host[:port]"},
+		"stock without scheme":  {"https://idp.test", "stock.test", "STOCK_URL: want https://host[:port]"},
+		"stock, not https":      {"https://idp.test", "http://stock.test", "STOCK_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newHandler(config{issuer: row.issuer, clientID: "orders", secret: "hush", scope: "stock:read", stockURL: row.stockURL})
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, row.want)
+			require.NotContains(t, err.Error(), "hush")
+		})
+	}
+}
+
 func get(t *testing.T, url, authorization string) (res *http.Response, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

@@ -36,7 +36,7 @@ func main() {
 	}
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: cfg.issuer})
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("ISSUER: ", err)
 	}
 	cfg.keys = keys
 	h, err := newHandler(cfg)
@@ -56,7 +56,7 @@ func newHandler(cfg config) (http.Handler, error) {
 		URL: cfg.issuer, Algorithms: []string{"RS256", "ES256"}, Keys: cfg.keys, Audiences: []string{cfg.audience},
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE: %w", err)
 	}
 	guard := v.Require
 	if !cfg.enforce {
