@@ -71,6 +71,11 @@ type credential struct {
 	identity  fingerprint         // of the secret, or of what the credential was made with
 }
 
+// plainError is one of ours about a credential, with a text that may be shown.
+type plainError string
+
+func (e plainError) Error() string { return "clientcreds: " + string(e) }
+
 // credential makes one, new for each request.
 func (cl *client) credential(ctx context.Context, tokenURL string) (*credential, error) {
 	var secret string
@@ -80,7 +85,7 @@ func (cl *client) credential(ctx context.Context, tokenURL string) (*credential,
 			return nil, fmt.Errorf("clientcreds: Secret: %w", err)
 		}
 		if secret == "" {
-			return nil, errors.New("clientcreds: Secret: empty")
+			return nil, plainError("Secret is empty")
 		}
 	}
 	c := &credential{style: oauth2.AuthStyleInParams, identity: fingerprintOf(secret)}
@@ -126,7 +131,7 @@ func (cl *client) readAssertion(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("clientcreds: assertion: %w", err)
 	}
 	if !visible(jwt) || len(jwt) > jose.MaxToken {
-		return "", errors.New("clientcreds: assertion: empty, too long or malformed")
+		return "", plainError("the assertion is empty, too long or malformed")
 	}
 	return jwt, nil
 }

@@ -260,7 +260,7 @@ func TestWorkloadAssertion(t *testing.T) {
 	tokenOf(t, s)
 	require.Equal(t, "d.e.f", p.last().form.Get("client_assertion"))
 	require.NoError(t, os.WriteFile(file, []byte("two words"), 0o600))
-	require.Equal(t, clientcreds.ReasonSecret, failureOf(t, s).Reason)
+	require.EqualError(t, failureOf(t, s), "clientcreds: token unavailable: secret: the assertion is empty, too long or malformed")
 
 	cfg.AssertionFile, cfg.ClientID = "", "orders"
 	cfg.Assertion = func(context.Context) (string, error) { return "g.h.i", nil }

@@ -1,6 +1,7 @@
 package clientcreds
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +41,8 @@ type Config struct {
 	// assertion that somebody else issues: client_assertion. Empty, with a Secret:
 	// client_secret_basic.
 	AuthMethod string
-	// Secret is for the methods with client_secret. It runs for each token request.
+	// Secret is for the methods with client_secret. It runs for each token request. An
+	// empty one is refused, by New if it is of StaticSecret.
 	Secret func(ctx context.Context) (string, error)
 	// Key signs for private_key_jwt; it may live in an HSM.
 	Key crypto.Signer
@@ -103,9 +106,10 @@ type Config struct {
 	// not one that says nothing.
 	ReplayNamedOnly bool
 
-	// Client lends its Transport for the token endpoint and the metadata; deadline,
-	// redirects and cookies are the Source's own. Nil: a transport of its own. Not
-	// together with RootCAs and ClientCertificate.
+	// Client lends its Transport, of which nil is http.DefaultTransport, for the token
+	// endpoint and the metadata; deadline, redirects and cookies are the Source's own.
+	// Nil: a transport of its own, which keeps no connection. Not together with RootCAs
+	// and ClientCertificate.
 	Client *http.Client
 	// RootCAs are the authorities for https there. Nil: the system's.
 	RootCAs *x509.CertPool
@@ -144,9 +148,9 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Timeout, cfg.MaxTargets = orElse(cfg.Timeout, 10*time.Second), orElse(cfg.MaxTargets, 1024)
+	cfg.Timeout, cfg.MaxTargets = cmp.Or(cfg.Timeout, 10*time.Second), cmp.Or(cfg.MaxTargets, 1024)
 	if cfg.AuthMethod == secretJWT {
-		cfg.Algorithm = orElse(cfg.Algorithm, jose.HS256.String())
+		cfg.Algorithm = cmp.Or(cfg.Algorithm, jose.HS256.String())
 	}
 	c := &check{}
 	c.place(cfg)
@@ -229,6 +233,7 @@ func (c *check) authentication(cfg Config) {
 	m := cfg.AuthMethod
 	c.bad(cfg.ClientID == "" && !needs.assertion, "ClientID: required")
 	c.bad(needs.secret && cfg.Secret == nil, "Secret: required by "+m)
+	c.bad(needs.secret && isEmptySecret(cfg.Secret), "Secret: empty")
 	c.bad(!needs.secret && cfg.Secret != nil, "Secret: not for "+m)
 	c.bad(needs.key && (cfg.Key == nil) == (cfg.KeyFile == ""), "Key, KeyFile: want one of them for "+m)
 	c.bad(!needs.key && (cfg.Key != nil || cfg.KeyFile != ""), "Key, KeyFile: not for "+m)
@@ -245,7 +250,9 @@ func (c *check) authentication(cfg Config) {
 		alg, ok := jose.ParseAlg(cfg.Algorithm)
 		c.bad(!ok || !alg.Symmetric(), "Algorithm: want HS256, HS384 or HS512 for "+m)
 	}
-	if needs.key && (cfg.Key == nil) != (cfg.KeyFile == "") {
+	nilKey := isNil(cfg.Key)
+	c.bad(nilKey, "Key: a nil pointer")
+	if needs.key && !nilKey && (cfg.Key == nil) != (cfg.KeyFile == "") {
 		cl := &client{key: cfg.Key, keyFile: cfg.KeyFile, algorithm: cfg.Algorithm}
 		if _, _, err := cl.signingKey(); err != nil {
 			c.errs = append(c.errs, fmt.Errorf("clientcreds: %w", err))
@@ -293,6 +300,7 @@ func (c *check) origins(cfg Config) []origin {
 
 func (c *check) store(cfg Config) *sealedStore {
 	c.bad((cfg.Store == nil) != (cfg.StoreKey == nil), "Store, StoreKey: want both or none")
+	c.bad(isNil(cfg.Store), "Store: a nil pointer")
 	c.bad(cfg.Store != nil && cfg.ClientID == "", "ClientID: required with Store, where others would get this client's tokens")
 	if cfg.Store == nil || cfg.StoreKey == nil {
 		return nil
@@ -307,17 +315,24 @@ func (c *check) store(cfg Config) *sealedStore {
 	return sealed
 }
 
+// isNil finds an interface that is not nil with a nil pointer in it: it would pass
+// for a value that was given, and panic at each call. A plain nil is none.
+func isNil(v any) bool {
+	p := reflect.ValueOf(v)
+	return (p.Kind() == reflect.Pointer || p.Kind() == reflect.Func) && p.IsNil()
+}
+
 // client is what reaches the server: bare for token requests, and with the rules
 // of internal/fetch for metadata.
 func (c *check) client(cfg Config) (http.RoundTripper, *fetch.Client) {
 	c.bad(cfg.Client != nil && cfg.RootCAs != nil, "RootCAs: not together with Client, whose Transport has its own")
 	c.bad(cfg.Client != nil && cfg.ClientCertificate != nil, "ClientCertificate: not together with Client, whose Transport has its own")
-	var base http.RoundTripper
-	if cfg.Client != nil {
-		base = cfg.Client.Transport
-	}
-	if base == nil {
+	base := http.RoundTripper(defaultTransport{})
+	switch {
+	case cfg.Client == nil:
 		base = newTransport(cfg)
+	case cfg.Client.Transport != nil:
+		base = cfg.Client.Transport
 	}
 	insecure := cfg.InsecureHTTP
 	if u, err := url.Parse(cfg.Issuer); err == nil {
@@ -329,12 +344,4 @@ func (c *check) client(cfg Config) (http.RoundTripper, *fetch.Client) {
 		c.err("Issuer", client.CheckIssuer(cfg.Issuer))
 	}
 	return base, client
-}
-
-func orElse[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,8 @@ func TestConfig(t *testing.T) {
 		{"nothing", func(cfg *clientcreds.Config) { *cfg = clientcreds.Config{} }, []string{"TokenURL, Issuer: want one of them", "Secret: required, or an AuthMethod that needs none"}},
 		{"no client", func(cfg *clientcreds.Config) { cfg.ClientID = "" }, []string{"ClientID: required"}},
 		{"unknown method", func(cfg *clientcreds.Config) { cfg.AuthMethod = "client_secret" }, []string{"AuthMethod: unknown"}},
-		{"http", func(cfg *clientcreds.Config) { cfg.TokenURL = "http://idp.example.com/token" }, []string{"TokenURL: not https"}},
+		{"http", func(cfg *clientcreds.Config) { cfg.TokenURL = "http://idp.example.com/token" }, []string{"TokenURL: not https (InsecureHTTP allows http)"}},
+		{"no scheme of the web", func(cfg *clientcreds.Config) { cfg.TokenURL = "ftp://idp.example.com/token" }, []string{"TokenURL: not https"}},
 		{"http, allowed", func(cfg *clientcreds.Config) {
 			cfg.TokenURL, cfg.InsecureHTTP = "http://idp.example.com/token", true
 		}, nil},
@@ -46,11 +48,19 @@ func TestConfig(t *testing.T) {
 		{"userinfo", func(cfg *clientcreds.Config) { cfg.TokenURL = "https://a:" + secret + "@idp.example.com/" }, []string{"TokenURL: with userinfo"}},
 		{"fragment", func(cfg *clientcreds.Config) { cfg.TokenURL += "#x" }, []string{"TokenURL: with a fragment"}},
 		{"no URL", func(cfg *clientcreds.Config) { cfg.TokenURL = "%zz" }, []string{"TokenURL: not an absolute URL"}},
-		{"issuer with a query", func(cfg *clientcreds.Config) { cfg.TokenURL, cfg.Issuer = "", issuer+"?x" }, []string{"Issuer: fetch: issuer: fetch: URL not allowed: query"}},
-		{"issuer over http", func(cfg *clientcreds.Config) { cfg.TokenURL, cfg.Issuer = "", "http://idp.example.com" }, []string{"Issuer: not https"}},
+		{"issuer with a query", func(cfg *clientcreds.Config) { cfg.TokenURL, cfg.Issuer = "", issuer+"?x" }, []string{"Issuer: with a query"}},
+		{"issuer over http", func(cfg *clientcreds.Config) { cfg.TokenURL, cfg.Issuer = "", "http://idp.example.com" }, []string{"Issuer: not https (InsecureHTTP allows http)"}},
 		{"issuer on loopback", func(cfg *clientcreds.Config) { cfg.TokenURL, cfg.Issuer = "", "http://127.0.0.1:8080" }, nil},
 
+		{"no secret in the environment", func(cfg *clientcreds.Config) { cfg.Secret = clientcreds.StaticSecret(os.Getenv("GATEHOUSE_NOT_SET")) }, []string{"Secret: empty"}},
+		{"a space for a secret", func(cfg *clientcreds.Config) { cfg.Secret = clientcreds.StaticSecret(" ") }, nil},
+		{"a secret that must be asked for", func(cfg *clientcreds.Config) {
+			cfg.Secret = func(context.Context) (string, error) { panic("New asks nobody") }
+		}, nil},
+		{"an empty secret for a method without", func(cfg *clientcreds.Config) { withKey(cfg); cfg.Secret = clientcreds.StaticSecret("") }, []string{"Secret: not for private_key_jwt"}},
+
 		{"key", withKey, nil},
+		{"a nil key", func(cfg *clientcreds.Config) { withKey(cfg); cfg.Key = (*ecdsa.PrivateKey)(nil) }, []string{"Key: a nil pointer"}},
 		{"key, no issuer", func(cfg *clientcreds.Config) { withKey(cfg); cfg.Issuer = "" }, []string{"Issuer: required by private_key_jwt, or AudienceTokenURL"}},
 		{"key, for the token URL", func(cfg *clientcreds.Config) { withKey(cfg); cfg.Issuer, cfg.AudienceTokenURL = "", true }, nil},
 		{"key and secret", func(cfg *clientcreds.Config) { withKey(cfg); cfg.Secret = clientcreds.StaticSecret("x") }, []string{"Secret: not for private_key_jwt"}},
@@ -85,7 +95,7 @@ func TestConfig(t *testing.T) {
 		{"audience", func(cfg *clientcreds.Config) { cfg.Audience, cfg.AllowedAudiences = "a b", []string{"\n"} }, []string{"Audience: want printable", "AllowedAudiences: want printable"}},
 		{"origins", func(cfg *clientcreds.Config) {
 			cfg.AllowedOrigins = []string{"https://a", "http://a", "https://a/b", "a", "https://u@a", "https://a?b"}
-		}, []string{"AllowedOrigins[1]: not https", "AllowedOrigins[2]: want scheme", "AllowedOrigins[3]: not an absolute", "AllowedOrigins[4]: with userinfo", "AllowedOrigins[5]: want scheme"}},
+		}, []string{"AllowedOrigins[1]: not https (InsecureHTTP allows http)", "AllowedOrigins[2]: want scheme", "AllowedOrigins[3]: not an absolute", "AllowedOrigins[4]: with userinfo", "AllowedOrigins[5]: want scheme"}},
 		{"origins and any", func(cfg *clientcreds.Config) { cfg.InsecureAnyOrigin = true }, []string{"AllowedOrigins: not together"}},
 		{"Auth0 by KrakenD's recipe", func(cfg *clientcreds.Config) {
 			cfg.Params = url.Values{"client_id": {"x"}, "client_secret": {secret}}
@@ -97,6 +107,10 @@ func TestConfig(t *testing.T) {
 		{"numbers", func(cfg *clientcreds.Config) { cfg.Timeout, cfg.MaxTargets = -1, -1 }, []string{"Timeout: not within", "MaxTargets: not within"}},
 		{"large numbers", func(cfg *clientcreds.Config) { cfg.Timeout, cfg.MaxTargets = time.Hour, 1<<20 }, []string{"Timeout: not within", "MaxTargets: not within"}},
 		{"store without a key", func(cfg *clientcreds.Config) { cfg.Store = &memory{} }, []string{"Store, StoreKey: want both or none"}},
+		{"store", func(cfg *clientcreds.Config) { cfg.Store, cfg.StoreKey = &memory{}, storeKey }, nil},
+		{"store that is a value", func(cfg *clientcreds.Config) { cfg.Store, cfg.StoreKey = valueStore{&memory{}}, storeKey }, nil},
+		{"store that is a nil pointer", func(cfg *clientcreds.Config) { cfg.Store, cfg.StoreKey = (*memory)(nil), storeKey }, []string{"Store: a nil pointer"}},
+		{"store that is a nil pointer, without a key", func(cfg *clientcreds.Config) { cfg.Store = (*memory)(nil) }, []string{"Store, StoreKey: want both or none", "Store: a nil pointer"}},
 		{"store with a short key", func(cfg *clientcreds.Config) {
 			cfg.Store, cfg.StoreKey = &memory{}, func() ([]byte, error) { return []byte("short"), nil }
 		}, []string{"StoreKey: want 16, 24 or 32 bytes"}},
@@ -124,6 +138,45 @@ func TestConfig(t *testing.T) {
 				require.True(t, strings.HasPrefix(lines[i], "clientcreds: "), lines[i])
 			}
 			require.NotContains(t, err.Error(), secret)
+		})
+	}
+}
+
+func storeKey() ([]byte, error) { return []byte("0123456789abcdef"), nil }
+
+// valueStore is a Store that no pointer is needed for.
+type valueStore struct{ clientcreds.Store }
+
+// TestClientWithoutATransport is like an http.Client without one.
+func TestClientWithoutATransport(t *testing.T) {
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	for _, tt := range []struct {
+		name   string
+		client *http.Client
+		asked  int // requests that http.DefaultTransport sees
+	}{
+		{"no client", nil, 0},
+		{"a client without a transport", &http.Client{}, 2},
+		{"a client with one", &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errDown })}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := config(nil)
+			cfg.TokenURL, cfg.Issuer, cfg.Client = "", "https://127.0.0.1:1", tt.client
+			s := newSource(t, cfg)
+			asked := 0
+			http.DefaultTransport = roundTrip(func(r *http.Request) (*http.Response, error) { // which a program may replace late
+				if asked++; asked == 1 {
+					return answer(r, 200, "application/json", `{"issuer":"https://127.0.0.1:1","token_endpoint":"https://127.0.0.1:1/token"}`), nil
+				}
+				return answer(r, 200, "application/json", good(1, "")), nil
+			})
+			if tt.asked == 0 {
+				require.Equal(t, clientcreds.ReasonDiscovery, failureOf(t, s).Reason)
+			} else {
+				require.Equal(t, "token-1", tokenOf(t, s))
+			}
+			require.Equal(t, tt.asked, asked, "metadata and token")
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -75,7 +76,7 @@ func (e *endpoint) discover(ctx context.Context) (string, error) {
 		return "", errors.New("the metadata name no token_endpoint")
 	}
 	if err := checkURL(u, e.insecure); err != nil {
-		return "", err
+		return "", fmt.Errorf("token_endpoint: %w", err)
 	}
 	e.found.Store(&place{u, e.now()})
 	return u, nil
@@ -102,7 +103,9 @@ func checkURL(raw string, insecure bool) error {
 	switch {
 	case err != nil || u.Hostname() == "":
 		return errors.New("not an absolute URL")
-	case u.Scheme != "https" && (u.Scheme != "http" || !insecure && !loopback(u.Hostname())):
+	case u.Scheme == "http" && !insecure && !loopback(u.Hostname()):
+		return errors.New("not https (InsecureHTTP allows http)")
+	case u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("not https")
 	case u.User != nil:
 		return errors.New("with userinfo")
@@ -128,6 +131,14 @@ func hostOf(raw string) string {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// defaultTransport is what http.Client takes for a nil Transport: the one of the
+// moment, which a program may replace.
+type defaultTransport struct{}
+
+func (defaultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // the owner's choice; deadline and size are bounded by who calls it
 }
 
 // newTransport is for the token endpoint, which is asked once in a token's life: a

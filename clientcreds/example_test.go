@@ -138,6 +138,7 @@ func Example_krakend() {
 	}
 	proxy.Transport = source.Transport(http.DefaultTransport) // of an httputil.ReverseProxy
 
+	http.NewServeMux().Handle("/orders/", proxy)
 	fmt.Println(source.Status().Usable) // asked for when a call needs it
 	// Output: false
 }

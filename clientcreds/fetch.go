@@ -2,6 +2,7 @@ package clientcreds
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -114,5 +115,9 @@ func pause(ctx context.Context) bool {
 
 // secretError hides what a function of the owner said: it may hold what it read.
 func secretError(err error) *TokenError {
-	return &TokenError{Reason: ReasonSecret, Temporary: true, cause: err}
+	e := &TokenError{Reason: ReasonSecret, Temporary: true, cause: err}
+	if own, ok := errors.AsType[plainError](err); ok {
+		e.detail = string(own)
+	}
+	return e
 }

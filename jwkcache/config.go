@@ -1,6 +1,7 @@
 package jwkcache
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -32,9 +33,9 @@ type Config struct {
 	// management service. Nil: it is taken as it is.
 	Decrypt func([]byte) ([]byte, error)
 
-	// Client lends its Transport; deadline, redirects and cookies are the
-	// cache's own. Nil: a transport of the cache's own. Not together with RootCAs
-	// and PinnedSPKI.
+	// Client lends its Transport, of which nil is http.DefaultTransport; deadline,
+	// redirects and cookies are the cache's own. Nil: a transport of the cache's
+	// own, which keeps no connection. Not together with RootCAs and PinnedSPKI.
 	Client *http.Client
 	// RootCAs are the authorities for https. Nil: the system's.
 	RootCAs *x509.CertPool
@@ -56,7 +57,8 @@ type Config struct {
 	// that is longer. At least RefreshAfter.
 	MaxStale time.Duration
 	// MinRefetch is the time between fetches that unknown key ids cause; two may
-	// be saved up, and the first fetch of all counts. Zero: 30 s.
+	// be saved up, and the first fetch of all counts. Ids that were asked for in vain
+	// leave one to those that are new. Zero: 30 s.
 	MinRefetch time.Duration
 	// Timeout bounds one fetch, discovery included. Zero: 10 s.
 	Timeout time.Duration
@@ -100,13 +102,14 @@ var ErrUnavailable = errors.New("jwkcache: keys unavailable")
 // New makes a Cache. It opens no connection; of File and Set it reports right
 // away what is wrong with them. Every bad setting is reported at once, by name.
 func New(cfg Config) (*Cache, error) {
-	cfg, errs := withDefaults(cfg)
-	client, err := newClient(cfg, false)
-	if err != nil { // the source can be checked all the same
+	cfg, errs := withDefaults(cfg, "jwkcache: ")
+	client, clientErrs := newClient(cfg, false, "jwkcache: ")
+	if clientErrs != nil { // the source can be checked all the same
 		client, _ = fetch.New(fetch.Config{InsecureHTTP: cfg.InsecureHTTP})
 	}
-	if errs = append(errs, err, checkSource(client, cfg)); errors.Join(errs...) != nil {
-		return nil, errors.Join(errs...)
+	errs = append(append(errs, clientErrs...), checkSource(client, cfg))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return newCache(cfg, client)
 }
@@ -118,12 +121,13 @@ const (
 	maxMaxKeys      = 1 << 16
 )
 
-// withDefaults fills in what is zero, and finds what does not fit together.
-func withDefaults(cfg Config) (Config, []error) {
+// withDefaults fills in what is zero, and finds what does not fit together. prefix
+// stands before the names of the fields.
+func withDefaults(cfg Config, prefix string) (Config, []error) {
 	var errs []error
 	bad := func(is bool, text string) {
 		if is {
-			errs = append(errs, errors.New("jwkcache: "+text))
+			errs = append(errs, errors.New(prefix+text))
 		}
 	}
 	bad(cfg.RefreshAfter < 0, "RefreshAfter: negative")
@@ -133,12 +137,12 @@ func withDefaults(cfg Config) (Config, []error) {
 	bad(cfg.Timeout > maxTimeout, "Timeout: above 10 min")
 	bad(cfg.MaxKeys < 0, "MaxKeys: negative")
 	bad(cfg.MaxKeys > maxMaxKeys, "MaxKeys: above 65536")
-	cfg.RefreshAfter = orElse(cfg.RefreshAfter, 15*time.Minute)
-	cfg.MaxStale = orElse(cfg.MaxStale, max(time.Hour, cfg.RefreshAfter))
-	cfg.MinRefetch = orElse(cfg.MinRefetch, 30*time.Second)
-	cfg.Timeout = orElse(cfg.Timeout, 10*time.Second)
-	cfg.MaxBytes = orElse(cfg.MaxBytes, 1<<20)
-	cfg.MaxKeys = orElse(cfg.MaxKeys, 256)
+	cfg.RefreshAfter = cmp.Or(cfg.RefreshAfter, 15*time.Minute)
+	cfg.MaxStale = cmp.Or(cfg.MaxStale, max(time.Hour, cfg.RefreshAfter))
+	cfg.MinRefetch = cmp.Or(cfg.MinRefetch, 30*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 1<<20)
+	cfg.MaxKeys = cmp.Or(cfg.MaxKeys, 256)
 	bad(cfg.MaxStale >= 0 && cfg.MaxStale < cfg.RefreshAfter, "MaxStale: less than RefreshAfter")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -146,8 +150,8 @@ func withDefaults(cfg Config) (Config, []error) {
 	return cfg, errs
 }
 
-func newClient(cfg Config, guard bool) (*fetch.Client, error) {
-	client, err := fetch.New(fetch.Config{
+func newClient(cfg Config, guard bool, prefix string) (*fetch.Client, []error) {
+	settings := fetch.Config{
 		Client:       cfg.Client,
 		RootCAs:      cfg.RootCAs,
 		PinnedSPKI:   cfg.PinnedSPKI,
@@ -156,11 +160,13 @@ func newClient(cfg Config, guard bool) (*fetch.Client, error) {
 		Timeout:      cfg.Timeout,
 		MaxBytes:     cfg.MaxBytes,
 		Now:          cfg.Now,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("jwkcache: %w", err)
 	}
-	return client, nil
+	var errs []error
+	for _, fault := range settings.Faults() {
+		errs = append(errs, errors.New(prefix+fault))
+	}
+	client, _ := fetch.New(settings) // nil if there are faults
+	return client, errs
 }
 
 // newCache takes a Config with its defaults, and a source that was checked.
@@ -189,7 +195,11 @@ func newCache(cfg Config, client *fetch.Client) (*Cache, error) {
 	}
 	first, err := c.source(context.Background(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("jwkcache: %w", err)
+		field := "File"
+		if cfg.File == "" {
+			field = "Set"
+		}
+		return nil, fmt.Errorf("jwkcache: %s: %w", field, err)
 	}
 	c.use(first)
 	return c, nil
@@ -233,20 +243,12 @@ func withoutQuery(url string) string {
 	return place
 }
 
-func orElse[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
-}
-
 // ParsePin reads a pin for Config.PinnedSPKI: base64 of a SHA-256 hash, in either
 // alphabet, with padding or without.
 func ParsePin(text string) ([]byte, error) {
 	pin, err := fetch.ParsePin(text)
 	if err != nil {
-		return nil, fmt.Errorf("jwkcache: %w", err)
+		return nil, errors.New("jwkcache: ParsePin: want the base64 of 32 bytes")
 	}
 	return pin, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"math"
 	"net/http"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gatehouse-auth/gatehouse/internal/fetch"
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 	"github.com/gatehouse-auth/gatehouse/internal/testidp"
 	"github.com/gatehouse-auth/gatehouse/jwkcache"
@@ -71,13 +73,13 @@ func TestConfig(t *testing.T) {
 		{"RefreshAfter above the default MaxStale", jwkcache.Config{URL: keysURL, RefreshAfter: 2 * time.Hour}, ""},
 		{"MaxStale, always", jwkcache.Config{URL: keysURL, MaxStale: math.MaxInt64}, ""},
 		{"MinRefetch", jwkcache.Config{URL: keysURL, MinRefetch: -1}, "MinRefetch: negative"},
-		{"Timeout", jwkcache.Config{URL: keysURL, Timeout: -1}, "fetch: Timeout: negative"},
+		{"Timeout", jwkcache.Config{URL: keysURL, Timeout: -1}, "Timeout: negative"},
 		{"Timeout, the longest", jwkcache.Config{URL: keysURL, Timeout: 10 * time.Minute}, ""},
 		{"Timeout, too long", jwkcache.Config{URL: keysURL, Timeout: 10*time.Minute + 1}, "Timeout: above 10 min"},
 		{"Timeout, none", jwkcache.Config{URL: keysURL, Timeout: math.MaxInt64}, "Timeout: above 10 min"},
-		{"MaxBytes", jwkcache.Config{URL: keysURL, MaxBytes: -1}, "fetch: MaxBytes: negative"},
+		{"MaxBytes", jwkcache.Config{URL: keysURL, MaxBytes: -1}, "MaxBytes: negative"},
 		{"MaxBytes, the most", jwkcache.Config{URL: keysURL, MaxBytes: 64 << 20}, ""},
-		{"MaxBytes, none", jwkcache.Config{URL: keysURL, MaxBytes: math.MaxInt64}, "fetch: MaxBytes: above 64 MiB"},
+		{"MaxBytes, none", jwkcache.Config{URL: keysURL, MaxBytes: math.MaxInt64}, "MaxBytes: above 64 MiB"},
 		{"MaxKeys", jwkcache.Config{URL: keysURL, MaxKeys: -1}, "MaxKeys: negative"},
 		{"MaxKeys, the most", jwkcache.Config{URL: keysURL, MaxKeys: 1 << 16}, ""},
 		{"MaxKeys, too many", jwkcache.Config{URL: keysURL, MaxKeys: 1<<16 + 1}, "MaxKeys: above 65536"},
@@ -86,22 +88,22 @@ func TestConfig(t *testing.T) {
 		{"Client", jwkcache.Config{URL: keysURL, Client: &http.Client{}}, ""},
 		{
 			"Client and RootCAs", jwkcache.Config{URL: keysURL, Client: &http.Client{}, RootCAs: x509.NewCertPool()},
-			"fetch: RootCAs: not together with Client, whose Transport has its own",
+			"RootCAs: not together with Client, whose Transport has its own",
 		},
 		{
 			"Client and PinnedSPKI", jwkcache.Config{URL: keysURL, Client: &http.Client{}, PinnedSPKI: [][]byte{make([]byte, 32)}},
-			"fetch: PinnedSPKI: not together with Client",
+			"PinnedSPKI: not together with Client",
 		},
 		{"a pin", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{make([]byte, 32)}}, ""},
-		{"no pin in the list", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{}}, "fetch: PinnedSPKI: empty"},
-		{"a pin in hexadecimal", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{make([]byte, 64)}}, "fetch: PinnedSPKI: want 32 bytes each"},
+		{"no pin in the list", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{}}, "PinnedSPKI: empty"},
+		{"a pin in hexadecimal", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{make([]byte, 64)}}, "PinnedSPKI: want 32 bytes each"},
 		{
 			"a pin and InsecureHTTP", jwkcache.Config{URL: keysURL, PinnedSPKI: [][]byte{make([]byte, 32)}, InsecureHTTP: true},
-			"fetch: PinnedSPKI: not together with InsecureHTTP",
+			"PinnedSPKI: not together with InsecureHTTP",
 		},
 		{
 			"a pin and http", jwkcache.Config{URL: "http://idp.example.com/jwks", PinnedSPKI: [][]byte{make([]byte, 32)}},
-			"URL: fetch: URL not allowed: not https",
+			"URL: not https (InsecureHTTP allows http)",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,6 +115,25 @@ func TestConfig(t *testing.T) {
 			}
 			require.EqualError(t, err, "jwkcache: "+tt.want)
 			require.Nil(t, c)
+		})
+	}
+}
+
+// TestConfigErrorsAreErrors: what is wrong with a URL can be asked for.
+func TestConfigErrorsAreErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cfg  jwkcache.Config
+		is   bool
+	}{
+		{"http URL", jwkcache.Config{URL: "http://idp.example.com"}, true},
+		{"issuer with a query", jwkcache.Config{Issuer: keysURL + "?a"}, true},
+		{"timeout", jwkcache.Config{URL: keysURL, Timeout: -1}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := jwkcache.New(tt.cfg)
+			require.Error(t, err)
+			require.Equal(t, tt.is, errors.Is(err, fetch.ErrURL))
 		})
 	}
 }
@@ -130,26 +151,26 @@ func TestConfigTellsEverythingAtOnce(t *testing.T) {
 		"jwkcache: MaxStale: negative",
 		"jwkcache: MinRefetch: negative",
 		"jwkcache: MaxKeys: negative",
-		"jwkcache: fetch: RootCAs: not together with Client, whose Transport has its own",
-		"fetch: PinnedSPKI: not together with Client",
-		"fetch: PinnedSPKI: want 32 bytes each",
-		"fetch: Timeout: negative",
-		"fetch: MaxBytes: negative",
+		"jwkcache: RootCAs: not together with Client, whose Transport has its own",
+		"jwkcache: PinnedSPKI: not together with Client",
+		"jwkcache: PinnedSPKI: want 32 bytes each",
+		"jwkcache: Timeout: negative",
+		"jwkcache: MaxBytes: negative",
 		"jwkcache: want exactly one of URL, Issuer, File and Set",
-		"jwkcache: URL: fetch: URL not allowed: not https",
-		"jwkcache: Issuer: fetch: issuer: fetch: URL not allowed: query",
+		"jwkcache: URL: not https (InsecureHTTP allows http)",
+		"jwkcache: Issuer: with a query",
 	}, "\n"))
 
 	_, err = jwkcache.New(jwkcache.Config{Snapshot: "s", Decrypt: plain, InsecureHTTP: true, Timeout: -1})
 	require.EqualError(t, err, strings.Join([]string{
-		"jwkcache: fetch: Timeout: negative",
+		"jwkcache: Timeout: negative",
 		"jwkcache: want exactly one of URL, Issuer, File and Set",
 		"jwkcache: Snapshot: only with URL or Issuer",
 		"jwkcache: Decrypt: only with File or Set",
 	}, "\n"))
 
 	_, err = jwkcache.New(jwkcache.Config{URL: "http://idp.example.com/jwks", InsecureHTTP: true, Timeout: -1})
-	require.EqualError(t, err, "jwkcache: fetch: Timeout: negative", "the URL is judged by InsecureHTTP all the same")
+	require.EqualError(t, err, "jwkcache: Timeout: negative", "the URL is judged by InsecureHTTP all the same")
 }
 
 func TestConfigURLs(t *testing.T) {
@@ -162,14 +183,14 @@ func TestConfigURLs(t *testing.T) {
 		{"terminating slash", "https://idp.example.com/", "", "", false},
 		{"port", "https://idp.example.com:8443/a", "", "", false},
 		{"scheme in capitals", "HTTPS://idp.example.com/a", "", "", false},
-		{"http", "http://idp.example.com/a", "not https", "not https", false},
-		{"query", "https://idp.example.com/a?tenant=b", "", "query", true},
-		{"empty query", "https://idp.example.com/a?", "", "query", true},
-		{"fragment", "https://idp.example.com/a#secret", "fragment", "fragment", true},
-		{"empty fragment", "https://idp.example.com/a#", "fragment", "fragment", true},
-		{"userinfo", "https://id:secret@idp.example.com/a", "userinfo", "userinfo", true},
-		{"user only", "https://secret@idp.example.com/a", "userinfo", "userinfo", true},
-		{"empty userinfo", "https://@idp.example.com/a", "userinfo", "userinfo", true},
+		{"http", "http://idp.example.com/a", "not https (InsecureHTTP allows http)", "not https (InsecureHTTP allows http)", false},
+		{"query", "https://idp.example.com/a?tenant=b", "", "with a query", true},
+		{"empty query", "https://idp.example.com/a?", "", "with a query", true},
+		{"fragment", "https://idp.example.com/a#secret", "with a fragment", "with a fragment", true},
+		{"empty fragment", "https://idp.example.com/a#", "with a fragment", "with a fragment", true},
+		{"userinfo", "https://id:secret@idp.example.com/a", "with userinfo", "with userinfo", true},
+		{"user only", "https://secret@idp.example.com/a", "with userinfo", "with userinfo", true},
+		{"empty userinfo", "https://@idp.example.com/a", "with userinfo", "with userinfo", true},
 		{"relative", "secret/a", "not https", "not https", true},
 		{"absolute path", "/secret/a", "not https", "not https", true},
 		{"no scheme", "//idp.example.com/a", "not https", "not https", true},
@@ -189,15 +210,15 @@ func TestConfigURLs(t *testing.T) {
 					require.NoError(t, err)
 					return
 				}
-				require.EqualError(t, err, "jwkcache: "+prefix+": fetch: URL not allowed: "+want)
+				require.EqualError(t, err, "jwkcache: "+prefix+": "+want)
 			}
 			check(jwkcache.Config{URL: tt.url}, "URL", tt.asURL)
-			check(jwkcache.Config{Issuer: tt.url}, "Issuer: fetch: issuer", tt.asIssuer)
+			check(jwkcache.Config{Issuer: tt.url}, "Issuer", tt.asIssuer)
 			if !tt.alsoWithInsecureURL {
 				tt.asURL, tt.asIssuer = "", ""
 			}
 			check(jwkcache.Config{URL: tt.url, InsecureHTTP: true}, "URL", tt.asURL)
-			check(jwkcache.Config{Issuer: tt.url, InsecureHTTP: true}, "Issuer: fetch: issuer", tt.asIssuer)
+			check(jwkcache.Config{Issuer: tt.url, InsecureHTTP: true}, "Issuer", tt.asIssuer)
 		})
 	}
 }
@@ -220,7 +241,7 @@ func TestParsePin(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, sum[:], pin)
 	pin, err = jwkcache.ParsePin("sha256//secret")
-	require.EqualError(t, err, "jwkcache: fetch: pin: want the base64 of 32 bytes")
+	require.EqualError(t, err, "jwkcache: ParsePin: want the base64 of 32 bytes")
 	require.Nil(t, pin)
 }
 
@@ -260,6 +281,35 @@ func TestPins(t *testing.T) {
 				require.ErrorIs(t, err, jwkcache.ErrUnavailable)
 				require.Empty(t, keys)
 			}
+		})
+	}
+}
+
+// TestClientWithoutATransport is like an http.Client without one.
+func TestClientWithoutATransport(t *testing.T) {
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	k := newKey(t, "k", jose.ES256)
+	p := newProvider(publish(t, k))
+	for _, tt := range []struct {
+		name   string
+		client *http.Client
+		ok     bool
+	}{
+		{"no client", nil, false},
+		{"a client without a transport", &http.Client{}, true},
+		{"a client with one", &http.Client{Transport: &http.Transport{}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := jwkcache.New(jwkcache.Config{URL: "https://127.0.0.1:1/jwks", Client: tt.client})
+			require.NoError(t, err)
+			http.DefaultTransport = p.client().Transport // which a program may replace late
+			if err = c.Warm(t.Context()); tt.ok {
+				require.NoError(t, err)
+				has(t, c, k)
+				return
+			}
+			require.ErrorIs(t, err, jwkcache.ErrUnavailable)
 		})
 	}
 }

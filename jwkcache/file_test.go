@@ -191,7 +191,11 @@ func TestLocalRefused(t *testing.T) {
 				}
 				c, err := jwkcache.New(cfg)
 				require.ErrorContains(t, err, tt.want)
-				require.True(t, strings.HasPrefix(err.Error(), "jwkcache: "), err)
+				field := "Set"
+				if cfg.File != "" {
+					field = "File"
+				}
+				require.True(t, strings.HasPrefix(err.Error(), "jwkcache: "+field+": "), err)
 				require.Equal(t, cfg.File != "", strings.Contains(err.Error(), path), "it says which file")
 				require.NotContains(t, err.Error(), "c2VjcmV0")
 				require.NotContains(t, err.Error(), "%!")
@@ -214,17 +218,18 @@ func TestFileIsBounded(t *testing.T) {
 	for _, trailing := range []string{" ", strings.Repeat(" ", 1<<20)} {
 		write(t, path, text+trailing)
 		_, err = jwkcache.New(jwkcache.Config{File: path, MaxBytes: int64(len(text))})
-		require.EqualError(t, err, fmt.Sprintf("jwkcache: %s: more than %d bytes", path, len(text)))
+		require.EqualError(t, err, fmt.Sprintf("jwkcache: File: %s: more than %d bytes", path, len(text)))
 	}
 }
 
 func TestFileIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	_, err := jwkcache.New(jwkcache.Config{File: dir})
-	require.EqualError(t, err, "jwkcache: "+dir+": not a regular file")
+	require.EqualError(t, err, "jwkcache: File: read "+dir+": not a regular file")
 	_, err = jwkcache.New(jwkcache.Config{File: os.DevNull})
-	require.EqualError(t, err, "jwkcache: "+os.DevNull+": not a regular file")
+	require.EqualError(t, err, "jwkcache: File: read "+os.DevNull+": not a regular file")
 	_, err = jwkcache.New(jwkcache.Config{File: filepath.Join(dir, "missing")})
+	require.EqualError(t, err, "jwkcache: File: stat "+filepath.Join(dir, "missing")+": no such file or directory")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

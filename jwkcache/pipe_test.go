@@ -22,7 +22,7 @@ func TestFileIsAPipe(t *testing.T) {
 	require.NoError(t, os.Symlink(path, link))
 	for _, name := range []string{path, link} {
 		_, err := jwkcache.New(jwkcache.Config{File: name})
-		require.EqualError(t, err, "jwkcache: "+name+": not a regular file")
+		require.EqualError(t, err, "jwkcache: File: read "+name+": not a regular file")
 	}
 
 	k := newKey(t, "k", jose.ES256)

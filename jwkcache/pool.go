@@ -1,6 +1,7 @@
 package jwkcache
 
 import (
+	"cmp"
 	"container/list"
 	"errors"
 	"sync"
@@ -64,16 +65,16 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 	if cfg.IdleAfter < 0 {
 		errs = append(errs, errors.New("jwkcache: IdleAfter: negative"))
 	}
-	c, settingErrs := withDefaults(c)
-	client, err := newClient(c, c.Client == nil && !cfg.InsecurePrivateAddresses)
-	if errs = append(errs, append(settingErrs, err)...); errors.Join(errs...) != nil {
+	c, settingErrs := withDefaults(c, "jwkcache: Cache.")
+	client, clientErrs := newClient(c, c.Client == nil && !cfg.InsecurePrivateAddresses, "jwkcache: Cache.")
+	if errs = append(append(errs, settingErrs...), clientErrs...); errs != nil {
 		return nil, errors.Join(errs...)
 	}
 	return &Pool{
 		template:  c,
 		client:    client,
-		maxCaches: orElse(cfg.MaxCaches, 1000),
-		idleAfter: orElse(cfg.IdleAfter, time.Hour),
+		maxCaches: cmp.Or(cfg.MaxCaches, 1000),
+		idleAfter: cmp.Or(cfg.IdleAfter, time.Hour),
 		byKey:     make(map[poolKey]*list.Element),
 		recent:    list.New(),
 	}, nil

@@ -192,7 +192,7 @@ func TestPoolConfig(t *testing.T) {
 			MaxCaches: -1, IdleAfter: -1,
 		}, strings.Join([]string{
 			foreign, unguarded, "jwkcache: MaxCaches: negative", "jwkcache: IdleAfter: negative",
-			"jwkcache: MinRefetch: negative", "jwkcache: MaxKeys: negative", "jwkcache: fetch: Timeout: negative",
+			"jwkcache: Cache.MinRefetch: negative", "jwkcache: Cache.MaxKeys: negative", "jwkcache: Cache.Timeout: negative",
 		}, "\n")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -214,10 +214,10 @@ func TestPoolRefusesBadPairs(t *testing.T) {
 	for _, tt := range []struct{ name, issuer, url, want string }{
 		{"no issuer", "", "", "jwkcache: Pool: an issuer is required"},
 		{"no issuer, with a URL", "", keysURL, "jwkcache: Pool: an issuer is required"},
-		{"http issuer", "http://idp.test", "", "jwkcache: Issuer: fetch: issuer: fetch: URL not allowed: not https"},
-		{"issuer with a query", "https://idp.test?x", "", "jwkcache: Issuer: fetch: issuer: fetch: URL not allowed: query"},
-		{"http URL", "https://idp.test", "http://idp.test", "jwkcache: URL: fetch: URL not allowed: not https"},
-		{"relative URL", "https://idp.test", "jwks", "jwkcache: URL: fetch: URL not allowed: not https"},
+		{"http issuer", "http://idp.test", "", "jwkcache: Issuer: not https (InsecureHTTP allows http)"},
+		{"issuer with a query", "https://idp.test?x", "", "jwkcache: Issuer: with a query"},
+		{"http URL", "https://idp.test", "http://idp.test", "jwkcache: URL: not https (InsecureHTTP allows http)"},
+		{"relative URL", "https://idp.test", "jwks", "jwkcache: URL: not https"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 2 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/internal/fetch"
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
@@ -28,7 +29,7 @@ type snapshot struct {
 	refresh    time.Duration // age at which it is fetched again; zero: never
 	url, etag  string
 	discovered time.Time // when the issuer's metadata named url
-	file       fileState
+	file       fetch.Stamp
 }
 
 // usedKey is what makes a key the same key in the next set.

@@ -113,25 +113,12 @@ func discover(ctx context.Context, client *fetch.Client, cfg Config, before *sna
 // fileRefresh is the age at which a file is looked at again: that costs a stat.
 const fileRefresh = 5 * time.Second
 
-// fileState tells whether a file may have changed since it was read.
-type fileState struct {
-	info    os.FileInfo
-	settled bool // it was not written just before it was read: the clock of the file system is coarse
-}
-
-func (f fileState) same(info os.FileInfo) bool {
-	return f.settled && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime())
-}
-
 func readFile(cfg Config, before *snapshot) (*snapshot, error) {
-	info, err := os.Stat(cfg.File) // before it is opened: a pipe would wait for a writer
+	stamp, err := fetch.StampOf(cfg.File)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", cfg.File)
-	}
-	if before != nil && before.file.same(info) {
+	if before != nil && before.file.Current(stamp) {
 		unchanged := *before
 		return &unchanged, nil
 	}
@@ -151,7 +138,7 @@ func readFile(cfg Config, before *snapshot) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.File, err)
 	}
-	s.file = fileState{info, time.Since(info.ModTime()) > 2*time.Second}
+	s.file = stamp
 	return s, nil
 }
 

@@ -354,7 +354,7 @@ func TestJ5ContentType(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, fetch.ErrContentType)
-			require.EqualError(t, err, "fetch: content type not accepted: "+tt.want+" (GET "+s.URL+")")
+			require.EqualError(t, err, "fetch: content type not accepted: "+tt.want+", want application/json or application/jwk-set+json (GET "+s.URL+")")
 		})
 	}
 }

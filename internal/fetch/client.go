@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -23,7 +24,8 @@ const (
 // Config is plain data; the zero value is the strict side.
 type Config struct {
 	// Client lends its Transport, nothing else: deadline, redirects and cookies are
-	// ours. nil: a transport of our own, which dials anew for each request, uses the
+	// ours. A nil Transport is http.DefaultTransport, as it is for the owner. nil
+	// Client: a transport of our own, which dials anew for each request, uses the
 	// proxy of the environment and leaves no connection behind. Not together with
 	// RootCAs, PinnedSPKI and PublicOnly.
 	Client *http.Client
@@ -58,12 +60,13 @@ type Client struct {
 	now          func() time.Time
 }
 
-// New reports every bad setting at once. It opens no connection.
-func New(cfg Config) (*Client, error) {
-	var errs []error
+// Faults are all bad settings, each with the name of its field in front. An owner
+// whose fields have the same names shows them as its own.
+func (cfg Config) Faults() []string {
+	var faults []string
 	bad := func(is bool, what string) {
 		if is {
-			errs = append(errs, errors.New("fetch: "+what))
+			faults = append(faults, what)
 		}
 	}
 	bad(cfg.Client != nil && cfg.RootCAs != nil, "RootCAs: not together with Client, whose Transport has its own")
@@ -76,15 +79,23 @@ func New(cfg Config) (*Client, error) {
 	bad(cfg.MaxBytes < 0, "MaxBytes: negative")
 	bad(cfg.MaxBytes > maxMaxBytes, "MaxBytes: above 64 MiB")
 	bad(strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }), "UserAgent: not printable ASCII")
+	return faults
+}
+
+// New reports every bad setting at once. It opens no connection.
+func New(cfg Config) (*Client, error) {
+	var errs []error
+	for _, fault := range cfg.Faults() {
+		errs = append(errs, errors.New("fetch: "+fault))
+	}
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-
 	c := &Client{
-		timeout:      orElse(cfg.Timeout, 10*time.Second),
-		maxBytes:     orElse(cfg.MaxBytes, 1<<20),
+		timeout:      cmp.Or(cfg.Timeout, 10*time.Second),
+		maxBytes:     cmp.Or(cfg.MaxBytes, 1<<20),
 		insecureHTTP: cfg.InsecureHTTP,
-		userAgent:    orElse(cfg.UserAgent, "gatehouse"),
+		userAgent:    cmp.Or(cfg.UserAgent, "gatehouse"),
 		now:          cfg.Now,
 	}
 	if c.now == nil {
@@ -92,7 +103,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.http.CheckRedirect = checkRedirect
 	if cfg.Client != nil {
-		c.http.Transport = cfg.Client.Transport // nil is http.DefaultTransport, as it is for the owner
+		c.http.Transport = cfg.Client.Transport
 	} else {
 		c.http.Transport = newTransport(cfg)
 	}
@@ -100,14 +111,6 @@ func New(cfg Config) (*Client, error) {
 		c.http.Transport = newPinned(c.http.Transport, cfg.PinnedSPKI)
 	}
 	return c, nil
-}
-
-func orElse[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
 }
 
 // Request says what to accept.
@@ -130,7 +133,7 @@ type Response struct {
 func (c *Client) Get(ctx context.Context, rawURL string, req Request) (*Response, error) {
 	u, err := c.parseURL(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout) // until the body has been read
 	defer cancel()
@@ -199,9 +202,9 @@ func (c *Client) read(in *http.Response) ([]byte, error) {
 // checkType compares media types only: charset and other parameters have no
 // meaning for JSON (RFC 8259 section 11).
 func checkType(h http.Header, accept []string) error {
-	types := h.Values("Content-Type")
+	types, want := h.Values("Content-Type"), strings.Join(accept, " or ")
 	if len(types) != 1 {
-		return fmt.Errorf("%w: %d Content-Type headers", ErrContentType, len(types))
+		return fmt.Errorf("%w: %d Content-Type headers, want %s", ErrContentType, len(types), want)
 	}
 	got, _, _ := strings.Cut(types[0], ";")
 	got = strings.TrimSpace(got)
@@ -211,7 +214,7 @@ func checkType(h http.Header, accept []string) error {
 	if len(got) > 64 {
 		got = "(a long one)"
 	}
-	return fmt.Errorf("%w: %q", ErrContentType, got)
+	return fmt.Errorf("%w: %q, want %s", ErrContentType, got, want)
 }
 
 func kept(h http.Header) http.Header {

@@ -136,7 +136,7 @@ func TestNoConnectionIsLeft(t *testing.T) {
 
 func TestURLNotAllowed(t *testing.T) {
 	for _, tt := range []struct{ name, url, want string }{
-		{"J11 http without opt-in", "http://127.0.0.1:1/jwks", "not https"},
+		{"J11 http without opt-in", "http://127.0.0.1:1/jwks", "not https (InsecureHTTP allows http)"},
 		{"no scheme", "127.0.0.1/jwks", "not https"},
 		{"relative", "/jwks", "not https"},
 		{"empty", "", "not https"},
@@ -144,10 +144,10 @@ func TestURLNotAllowed(t *testing.T) {
 		{"opaque", "https:127.0.0.1/jwks", "no host"},
 		{"no host", "https:///jwks", "no host"},
 		{"port only", "https://:443/jwks", "no host"},
-		{"userinfo", "https://id:secret@127.0.0.1/jwks", "userinfo"},
-		{"empty userinfo", "https://@127.0.0.1/jwks", "userinfo"},
-		{"fragment", "https://127.0.0.1/jwks#secret", "fragment"},
-		{"empty fragment", "https://127.0.0.1/jwks#", "fragment"},
+		{"userinfo", "https://id:secret@127.0.0.1/jwks", "with userinfo"},
+		{"empty userinfo", "https://@127.0.0.1/jwks", "with userinfo"},
+		{"fragment", "https://127.0.0.1/jwks#secret", "with a fragment"},
+		{"empty fragment", "https://127.0.0.1/jwks#", "with a fragment"},
 		{"password where the port is", "https://id:secret/@127.0.0.1", "malformed"},
 		{"control character", "https://127.0.0.1/secret\n", "malformed"},
 		{"bad escape", "https://127.0.0.1/%secret", "malformed"},
@@ -156,7 +156,9 @@ func TestURLNotAllowed(t *testing.T) {
 			_, err := client(t).Get(t.Context(), tt.url, jwks)
 			require.ErrorIs(t, err, fetch.ErrURL)
 			require.EqualError(t, err, "fetch: URL not allowed: "+tt.want)
-			require.Equal(t, err, client(t).CheckURL(tt.url))
+			err = client(t).CheckURL(tt.url)
+			require.ErrorIs(t, err, fetch.ErrURL)
+			require.EqualError(t, err, tt.want, "for behind the name of a setting")
 		})
 	}
 	require.NoError(t, client(t).CheckURL("https://127.0.0.1/jwks?tenant=a"))

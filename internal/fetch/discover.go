@@ -36,7 +36,7 @@ type Metadata struct {
 func (c *Client) Discover(ctx context.Context, issuer string) (*Metadata, error) {
 	places, err := c.issuerPlaces(issuer)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: issuer: %w", ErrURL, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -135,7 +135,7 @@ func (c *Client) endpoint(v any) (string, error) {
 	case v == nil, ok && s == "":
 		return "", nil
 	case !ok:
-		return "", fmt.Errorf("%w: not a string", ErrURL)
+		return "", urlError("not a string")
 	}
 	if _, err := c.parseURL(s); err != nil {
 		return "", err

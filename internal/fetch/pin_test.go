@@ -438,7 +438,7 @@ func TestPinSettings(t *testing.T) {
 	}
 	c := pinning(t, nil, pin)
 	_, err := c.Get(t.Context(), "http://127.0.0.1:1/jwks", jwks)
-	require.EqualError(t, err, "fetch: URL not allowed: not https")
+	require.EqualError(t, err, "fetch: URL not allowed: not https (InsecureHTTP allows http)")
 }
 
 // TestPinsAreCopied: what the caller does with its bytes afterwards has no effect.

@@ -7,33 +7,43 @@ import (
 	"strings"
 )
 
+// urlError is what is wrong with a URL, and an ErrURL. Its text is for behind the name
+// of a setting, or of a member of metadata.
+type urlError string
+
+func (e urlError) Error() string { return string(e) }
+
+func (e urlError) Is(target error) bool { return target == ErrURL }
+
 // parseURL reads an absolute URL that a request may go to. Its errors name no
 // part of it: what is misplaced in a malformed URL may be a password.
 func (c *Client) parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: malformed", ErrURL)
-	case u.Scheme != "https" && (u.Scheme != "http" || !c.insecureHTTP):
-		return nil, fmt.Errorf("%w: not https", ErrURL)
+		return nil, urlError("malformed")
+	case u.Scheme == "http" && !c.insecureHTTP:
+		return nil, urlError("not https (InsecureHTTP allows http)")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, urlError("not https")
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%w: no host", ErrURL)
+		return nil, urlError("no host")
 	case strings.Contains(raw, "#"):
-		return nil, fmt.Errorf("%w: fragment", ErrURL)
-	}
-	if u.User != nil {
-		return nil, fmt.Errorf("%w: userinfo", ErrURL)
+		return nil, urlError("with a fragment")
+	case u.User != nil:
+		return nil, urlError("with userinfo")
 	}
 	return u, nil
 }
 
-// CheckURL reports whether Get would take the URL.
+// CheckURL reports whether Get would take the URL. Its text is for behind the name of
+// a setting.
 func (c *Client) CheckURL(raw string) error {
 	_, err := c.parseURL(raw)
 	return err
 }
 
-// CheckIssuer reports whether Discover would take the issuer.
+// CheckIssuer reports whether Discover would take the issuer, as CheckURL does.
 func (c *Client) CheckIssuer(issuer string) error {
 	_, err := c.issuerPlaces(issuer)
 	return err
@@ -70,10 +80,10 @@ func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath
 func (c *Client) issuerPlaces(issuer string) ([]string, error) {
 	u, err := c.parseURL(issuer)
 	if err == nil && strings.Contains(issuer, "?") {
-		err = fmt.Errorf("%w: query", ErrURL)
+		err = urlError("with a query")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch: issuer: %w", err)
+		return nil, err
 	}
 	const oidc, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	host, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
