@@ -2,6 +2,7 @@ package jwtsign_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,11 @@ func TestNewRefuses(t *testing.T) {
 			}
 		}
 	}
+	inFile := func(jwks ...string) func(*jwtsign.Config) {
+		name := filepath.Join(t.TempDir(), "keys.json")
+		store(t, name, keySet(jwks...))
+		return func(c *jwtsign.Config) { c.Keys, c.File = nil, name }
+	}
 	for _, row := range []struct {
 		name   string
 		change func(*jwtsign.Config)
@@ -96,7 +102,20 @@ func TestNewRefuses(t *testing.T) {
 		{"good", func(*jwtsign.Config) {}, ""},
 		{"no keys", keys(), "Keys, File: want exactly one"},
 		{"keys and a file", func(c *jwtsign.Config) { c.File = "x" }, "Keys, File: want exactly one"},
+		{"keys and a file, and what is wrong with them", func(c *jwtsign.Config) { c.File, c.Keys = "no/such/file", []jwtsign.Key{{}} },
+			"Keys, File: want exactly one\nKeys[0].Private: \nFile: no such file"},
+		{"no keys, and Decrypt", func(c *jwtsign.Config) { c.Keys, c.Decrypt = nil, func(b []byte) ([]byte, error) { return b, nil } },
+			"Keys, File: want exactly one\nDecrypt: only with File"},
 		{"a file that is not there", func(c *jwtsign.Config) { c.Keys, c.File = nil, "no/such/file" }, "File: "},
+		{"a file of two faulty keys", inFile(
+			privateJWK(t, newEC(t), "alg", "ES256", "kid", "a", "publish_from", stamp(after(60))),
+			privateJWK(t, newEC(t), "alg", "ES256", "kid", "b", "publish_from", stamp(after(60))),
+		), "File: keys[0].PublishFrom, \nFile: keys[1].PublishFrom, "},
+		{"a file of three odd times", inFile(
+			privateJWK(t, newEC(t), "alg", "ES256", "kid", "a", "publish_from", "now", "retire_at", "later"),
+			privateJWK(t, newEC(t), "alg", "ES256", "kid", "b", "sign_from", "then"),
+		), "File: keys[0]: publish_from: \nFile: keys[0]: retire_at: \nFile: keys[1]: sign_from: "},
+		{"a file of one good key", inFile(privateJWK(t, newEC(t), "alg", "ES256", "kid", "a")), ""},
 		{"65 keys", func(c *jwtsign.Config) { c.Keys = make([]jwtsign.Key, 65) }, "Keys: more than 64"},
 
 		{"two keys in turn", keys(ec("a"), at(ec("b"), 0, 60, 0)), ""},

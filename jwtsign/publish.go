@@ -37,6 +37,16 @@ func (s *Signer) swap(r *ring, err error, turn uint64, start time.Time) error {
 	return e.Err
 }
 
+// renew takes over how old the file of the keys in place is.
+func (s *Signer) renew(was, r *ring, turn uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if turn > s.turn && s.ring.Load() == was {
+		s.turn = turn
+		s.ring.Store(r)
+	}
+}
+
 // Status is what a Signer has.
 type Status struct {
 	Signing   string    // kid of the key that signs now; empty: none may, or it has no kid

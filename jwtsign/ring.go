@@ -1,26 +1,22 @@
 package jwtsign
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/internal/fetch"
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
 // ring is all keys of one moment. It is immutable: a reload makes another.
 type ring struct {
 	keys  []*signingKey
-	stamp stamp // of the file that they came from
-}
-
-// stamp tells one version of a file from another.
-type stamp struct{ info os.FileInfo }
-
-func (s stamp) same(as stamp) bool {
-	return s.info != nil && os.SameFile(s.info, as.info) && s.info.Size() == as.info.Size() && s.info.ModTime().Equal(as.info.ModTime())
+	stamp fetch.Stamp       // of the file that they came from
+	sum   [sha256.Size]byte // of its text; zero: there is no file
 }
 
 const (
@@ -115,29 +111,29 @@ type file struct {
 	decrypt func([]byte) ([]byte, error)
 	next    atomic.Int64 // UnixNano
 	looking atomic.Bool  // one look behind the callers at a time
+	failing atomic.Bool  // what was read last was no good
 }
 
 func (s *Signer) setKeys(cfg Config) []error {
 	var errs []error
-	switch {
-	case cfg.File != "" && cfg.Keys != nil, cfg.File == "" && len(cfg.Keys) == 0:
-		return []error{errors.New("jwtsign: Keys, File: want exactly one of them")}
-	case cfg.File == "" && cfg.Decrypt != nil:
+	if cfg.File != "" && cfg.Keys != nil || cfg.File == "" && len(cfg.Keys) == 0 {
+		errs = append(errs, errors.New("jwtsign: Keys, File: want exactly one of them"))
+	}
+	if cfg.File == "" && cfg.Decrypt != nil {
 		errs = append(errs, errors.New("jwtsign: Decrypt: only with File"))
 	}
 	s.file.name, s.file.decrypt = cfg.File, cfg.Decrypt
 	s.file.next.Store(time.Now().Add(look).UnixNano())
-	var r *ring
+	r, ringErrs := newRing(cfg.Keys, s.maxCalls)
+	for _, err := range ringErrs {
+		errs = append(errs, fmt.Errorf("jwtsign: Keys%w", err))
+	}
 	if cfg.File != "" {
 		var err error
-		if r, err = s.file.read(); err != nil {
-			return append(errs, fmt.Errorf("jwtsign: File: %w", err))
-		}
-	} else {
-		var ringErrs []error
-		r, ringErrs = newRing(cfg.Keys, s.maxCalls)
-		for _, err := range ringErrs {
-			errs = append(errs, fmt.Errorf("jwtsign: Keys%w", err))
+		if r, err = s.file.read(nil); err != nil {
+			for _, one := range faults(err) {
+				errs = append(errs, fmt.Errorf("jwtsign: File: %w", one))
+			}
 		}
 	}
 	if len(errs) == 0 && r.signing(s.now()) == nil {
@@ -147,18 +143,23 @@ func (s *Signer) setKeys(cfg Config) []error {
 	return errs
 }
 
-// read makes a ring of the file as it is now.
-func (f *file) read() (*ring, error) {
+// read makes a ring of the file as it is now. If the text is that of before, which may
+// be nil, so are its keys.
+func (f *file) read(before *ring) (*ring, error) {
 	stamp, err := f.look()
 	if err != nil {
 		return nil, err
 	}
-	if stamp.info.Size() > maxFile {
+	if stamp.Size() > maxFile {
 		return nil, errors.New("larger than 1 MiB")
 	}
 	text, err := os.ReadFile(f.name)
 	if err != nil {
 		return nil, fileError(err)
+	}
+	sum := sha256.Sum256(text)
+	if before != nil && before.sum == sum {
+		return &ring{before.keys, stamp, sum}, nil
 	}
 	if f.decrypt != nil {
 		if text, err = f.plain(text); err != nil {
@@ -170,21 +171,27 @@ func (f *file) read() (*ring, error) {
 		return nil, err
 	}
 	keys := make([]Key, len(set))
+	var errs []error
 	for i, k := range set {
-		keys[i].Private = opaque(privateKey{k.Key, k.Alg, k.KeyID})
-		for name, into := range map[string]*time.Time{
-			"publish_from": &keys[i].PublishFrom, "sign_from": &keys[i].SignFrom, "retire_at": &keys[i].RetireAt,
-		} {
-			if *into, err = moment(k.Members, name); err != nil {
-				return nil, fmt.Errorf("keys[%d]: %s: want RFC 3339", i, name)
+		key := &keys[i]
+		key.Private = opaque(privateKey{k.Key, k.Alg, k.KeyID})
+		for _, m := range []struct {
+			name string
+			into *time.Time
+		}{{"publish_from", &key.PublishFrom}, {"sign_from", &key.SignFrom}, {"retire_at", &key.RetireAt}} {
+			if *m.into, err = moment(k.Members, m.name); err != nil {
+				errs = append(errs, fmt.Errorf("keys[%d]: %s: want RFC 3339", i, m.name))
 			}
 		}
+	}
+	if errs != nil { // without them, other faults would be made up
+		return nil, errors.Join(errs...)
 	}
 	r, errs := newRing(keys, 1)
 	for i := range errs {
 		errs[i] = fmt.Errorf("keys%w", errs[i])
 	}
-	r.stamp = stamp
+	r.stamp, r.sum = stamp, sum
 	return r, errors.Join(errs...)
 }
 
@@ -207,15 +214,9 @@ func moment(members *jose.Object, name string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-func (f *file) look() (stamp, error) {
-	info, err := os.Stat(f.name)
-	if err != nil {
-		return stamp{}, fileError(err)
-	}
-	if !info.Mode().IsRegular() {
-		return stamp{}, errors.New("no regular file")
-	}
-	return stamp{info}, nil
+func (f *file) look() (fetch.Stamp, error) {
+	stamp, err := fetch.StampOf(f.name)
+	return stamp, fileError(err)
 }
 
 // fileError leaves out the path, which need not be told to whom an error is told.
@@ -244,8 +245,8 @@ func (s *Signer) lookAgain() {
 		return // the last one hangs: in Decrypt, or on a disk
 	}
 	defer s.file.looking.Store(false)
-	if stamp, err := s.file.look(); err != nil || !stamp.same(s.ring.Load().stamp) {
-		_ = s.Reload() // it was reported
+	if stamp, err := s.file.look(); err != nil || !s.ring.Load().stamp.Current(stamp) {
+		_ = s.reload(true) // it was reported
 	}
 }
 
@@ -253,15 +254,30 @@ func (s *Signer) lookAgain() {
 // now, the old keys stay. A key that is left out is no longer published: who retires
 // one leaves it there, with retire_at, until its last token has expired.
 func (s *Signer) Reload() error {
-	start := time.Now()
 	if s.file.name == "" {
 		return errors.New("jwtsign: Reload: no File")
 	}
+	return s.reload(false)
+}
+
+// reload is Reload. A look that finds the text of before says nothing of it, unless it
+// has said otherwise meanwhile: a file that was just written is read twice.
+func (s *Signer) reload(looked bool) error {
+	start := time.Now()
 	turn := s.turns.Add(1)
-	r, err := s.file.read()
+	var was *ring
+	if looked && !s.file.failing.Load() {
+		was = s.ring.Load()
+	}
+	r, err := s.file.read(was)
+	if was != nil && err == nil && r.sum == was.sum {
+		s.renew(was, r, turn)
+		return nil
+	}
 	if err == nil && r.signing(s.now()) == nil {
 		err = errors.New("none of the keys signs at this time")
 	}
+	s.file.failing.Store(err != nil)
 	return s.swap(r, err, turn, start)
 }
 

@@ -345,6 +345,96 @@ func TestFileOfSameSizeAndTime(t *testing.T) {
 	})
 }
 
+// TestFileInPlace: one that was just written when it was read may have been written
+// again within the same tick, at the same size: it is read once more, and nothing is
+// said of it if it is the same.
+func TestFileInPlace(t *testing.T) {
+	one, two := privateJWK(t, newEC(t), "alg", "ES256", "kid", "one"), privateJWK(t, newEC(t), "alg", "ES256", "kid", "two")
+	require.Len(t, two, len(one))
+	for _, row := range []struct {
+		name     string
+		age      time.Duration // of the file when it was read
+		text     string        // what is there at the first look, with the time of before
+		kid      string
+		decrypts int // New included
+		reloads  int
+	}{
+		{"written in the tick in which it was read", 0, two, "two", 2, 1},
+		{"written in the tick of a coarse clock", 2 * time.Second, two, "two", 2, 1},
+		{"just written, and the same", 0, one, "one", 1, 0},
+		{"settled, and the same", time.Minute, one, "one", 1, 0},
+		{"settled, with its time set back", time.Minute, two, "one", 1, 0}, // nobody can tell
+		{"just written, and broken", 0, strings.Replace(two, `"ES256"`, `"XX256"`, 1), "one", 2, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "keys.json")
+			synctest.Test(t, func(t *testing.T) {
+				at := time.Now().Add(-row.age)
+				put := func(text string) {
+					require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+					require.NoError(t, os.Chtimes(name, at, at))
+				}
+				put(one)
+				var seen events
+				var decrypts atomic.Int64
+				cfg := config()
+				cfg.Keys, cfg.File, cfg.Observe = nil, name, seen.add
+				cfg.Decrypt = func(b []byte) ([]byte, error) { decrypts.Add(1); return b, nil }
+				s := signer(t, cfg)
+				put(row.text)
+				time.Sleep(5 * time.Second)
+				_ = kidOf(t, s)
+				synctest.Wait()
+				require.Equal(t, row.kid, kidOf(t, s))
+				require.EqualValues(t, row.decrypts, decrypts.Load())
+				require.Len(t, seen.take(), row.reloads)
+
+				put(one) // once it is settled, there is nothing to read
+				require.NoError(t, s.Reload())
+				before := decrypts.Load()
+				seen.take()
+				time.Sleep(5 * time.Second)
+				_ = kidOf(t, s)
+				synctest.Wait()
+				require.Equal(t, "one", kidOf(t, s))
+				require.Equal(t, before, decrypts.Load())
+				require.Empty(t, seen.take())
+			})
+		})
+	}
+}
+
+// TestFileRecovers: after a failure that was reported, so is the file of before.
+func TestFileRecovers(t *testing.T) {
+	one := privateJWK(t, newEC(t), "alg", "ES256", "kid", "one")
+	name := filepath.Join(t.TempDir(), "keys.json")
+	synctest.Test(t, func(t *testing.T) {
+		store(t, name, one)
+		var seen events
+		cfg := config()
+		cfg.Keys, cfg.File, cfg.Observe = nil, name, seen.add
+		s := signer(t, cfg)
+		for _, row := range []struct {
+			name, text string
+			failed     []bool
+		}{
+			{"broken", "{", []bool{true}},
+			{"mended", one, []bool{false}},
+			{"the same", one, []bool{}},
+		} {
+			store(t, name, row.text)
+			time.Sleep(5 * time.Second)
+			_ = kidOf(t, s)
+			synctest.Wait()
+			failed := []bool{}
+			for _, e := range seen.take() {
+				failed = append(failed, e.Err != nil)
+			}
+			require.Equal(t, row.failed, failed, row.name)
+		}
+	})
+}
+
 func TestDecrypt(t *testing.T) {
 	one, two := privateJWK(t, newEC(t), "alg", "ES256", "kid", "one"), privateJWK(t, newEC(t), "alg", "ES256", "kid", "two")
 	flip := func(b []byte) []byte {

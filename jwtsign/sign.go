@@ -2,6 +2,7 @@ package jwtsign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,11 +26,14 @@ func (s *Signer) Sign(ctx context.Context, claims any) (string, error) {
 // Token that New would refuse is an ErrClaims, of which Observe is not told.
 func (s *Signer) SignToken(ctx context.Context, kind Token, claims any) (string, error) {
 	shape, errs := newShape(s.issuer, kind)
-	if len(errs) > 0 {
-		return "", fmt.Errorf("%w: Token.%w", ErrClaims, errs[0])
+	for i := range errs {
+		errs[i] = fmt.Errorf("%w: Token.%w", ErrClaims, errs[i])
 	}
 	if kind.Lifetime > s.lifetime {
-		return "", fmt.Errorf("%w: Token.Lifetime: longer than any of the Config", ErrClaims)
+		errs = append(errs, fmt.Errorf("%w: Token.Lifetime: longer than any of the Config", ErrClaims))
+	}
+	if len(errs) > 0 {
+		return "", errors.Join(errs...)
 	}
 	return s.signValue(ctx, shape, claims)
 }

@@ -158,3 +158,34 @@ func TestClaimsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestSignTokenReportsAll: one error names every field of the Token that is wrong.
+func TestSignTokenReportsAll(t *testing.T) {
+	access := access()
+	for _, row := range []struct {
+		name  string
+		kind  jwtsign.Token
+		wants []string // none: taken
+	}{
+		{"good", access, nil},
+		{"one fault", jwtsign.Token{Lifetime: time.Minute}, []string{"Token.Audience: "}},
+		{"all faults", jwtsign.Token{Lifetime: -1, Type: "a b", Required: []string{""}, Keep: []string{"sub"}},
+			[]string{"Token.Type: ", "Token.Lifetime: required", "Token.Audience: ", "Token.Required: ", "Token.Keep: "}},
+		{"too long, and more", jwtsign.Token{Lifetime: 2 * time.Hour}, []string{"Token.Audience: ", "Token.Lifetime: longer than any of the Config"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			token, err := signer(t, config()).SignToken(t.Context(), row.kind, map[string]any{})
+			if row.wants == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Empty(t, token)
+			require.ErrorIs(t, err, jwtsign.ErrClaims)
+			lines := strings.Split(err.Error(), "\n")
+			require.Len(t, lines, len(row.wants), "%s", err)
+			for i, want := range row.wants {
+				require.True(t, strings.HasPrefix(lines[i], jwtsign.ErrClaims.Error()+": "+want), "%s", err)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,22 +46,29 @@ type AdminConfig struct {
 //	GET    /v1/revocations       those in force: ?kind=…&issuer=…&limit=…
 //	DELETE /v1/revocations/{id}  Restore
 //	POST   /v1/check             {"claims": {…}, "key": thumbprint}
-//	GET    /v1/status
+//	GET    /v1/status            Status, as JSON
 //
 // A record has the members kind, issuer, value, claims, issued_before, ban, until,
 // expires and reason, which are the fields of [Record]; times are RFC 3339, and a
 // member that is not known is refused. A list has at most 100 entries, or limit of up
-// to 1000, and says in the member more that there are others. All but /revoke is for a
+// to 1000, and says in the member more that there are others. The status has the members
+// ready, entries, max_entries, shapes, as_of, staleness (such as "1.5s"), refused,
+// unavailable, served_stale, damaged and last_error, which are the fields of [Status];
+// but for the first three, what is zero is left out. All but /revoke is for a
 // Privileged [Caller], else 403. Errors are spelled as in RFC 6749 section 5.2. Writes that a
 // browser sends from a foreign page are refused.
 func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
+	var errs []error
 	if cfg.Authorize == nil {
-		return nil, errors.New("revoke: Authorize: required")
+		errs = append(errs, errors.New("revoke: Authorize: required"))
 	}
 	if cfg.PerMinute < 0 {
-		return nil, errors.New("revoke: PerMinute: negative")
+		errs = append(errs, errors.New("revoke: PerMinute: negative"))
 	}
-	a := &admin{Checker: c, cfg: cfg, quota: quota{perMinute: orElse(cfg.PerMinute, 600)}}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	a := &admin{Checker: c, cfg: cfg, quota: quota{perMinute: cmp.Or(cfg.PerMinute, 600)}}
 	mux := http.NewServeMux()
 	if cfg.Verify != nil {
 		mux.HandleFunc("/revoke", a.revoke)
@@ -376,15 +384,32 @@ func (a *admin) check(w http.ResponseWriter, r *http.Request, _ Caller) {
 	}{reason != "", reason})
 }
 
+// statusJSON is a Status as the API has it.
+type statusJSON struct {
+	Ready       bool      `json:"ready"`
+	Entries     int       `json:"entries"`
+	MaxEntries  int       `json:"max_entries"`
+	Shapes      int       `json:"shapes,omitempty"`
+	AsOf        time.Time `json:"as_of,omitzero"`
+	Staleness   string    `json:"staleness,omitempty"`
+	Refused     uint64    `json:"refused,omitempty"`
+	Unavailable uint64    `json:"unavailable,omitempty"`
+	ServedStale uint64    `json:"served_stale,omitempty"`
+	Damaged     uint64    `json:"damaged,omitempty"`
+	LastError   string    `json:"last_error,omitempty"`
+}
+
 func (a *admin) status(w http.ResponseWriter, _ *http.Request, _ Caller) {
 	st := a.Status()
-	out := struct {
-		Status
-		LastError string // an error has no JSON of its own
-		Staleness string
-	}{Status: st, Staleness: st.Staleness.String()}
+	out := statusJSON{
+		Ready: st.Ready, Entries: st.Entries, MaxEntries: st.MaxEntries, Shapes: st.Shapes,
+		Refused: st.Refused, Unavailable: st.Unavailable, ServedStale: st.ServedStale, Damaged: st.Damaged,
+	}
+	if !st.AsOf.IsZero() {
+		out.AsOf, out.Staleness = st.AsOf.UTC(), st.Staleness.String()
+	}
 	if st.LastError != nil {
-		out.LastError = "the log could not be read"
+		out.LastError = "the log could not be read" // its text is for the owner's eyes, as Status has it
 	}
 	answer(w, http.StatusOK, out)
 }

@@ -201,17 +201,72 @@ func TestAdminAPI(t *testing.T) {
 
 	w = d.ask("POST", "/v1/check", "admin", `{"claims":{"iss":"`+issuer+`","tenant":12345678901234567890,"exp":1}}`)
 	require.JSONEq(t, `{"revoked":true,"reason":"claims"}`, strings.Replace(w.Body.String(), "everything", "claims", 1))
-	w = d.ask("GET", "/v1/status", "admin", "")
-	require.Equal(t, 200, w.Code)
-	require.Contains(t, w.Body.String(), `"Ready":true`)
 	require.NotEmpty(t, d.audit)
 	d.log.down.Store(true)
 	require.Equal(t, 503, d.ask("DELETE", "/v1/revocations/"+global, "root", ``).Code)
 	require.Error(t, d.checker.Warm(t.Context()))
-	require.NotContains(t, d.ask("GET", "/v1/status", "root", ``).Body.String(), "refused\"")
+}
 
-	_, err = d.checker.Admin(revoke.AdminConfig{})
-	require.ErrorContains(t, err, "Authorize")
+func TestAdminReportsEverySetting(t *testing.T) {
+	c := newChecker(t, revoke.Config{})
+	nobody := func(*http.Request) (revoke.Caller, error) { return revoke.Caller{}, errDown }
+	for _, row := range []struct {
+		name string
+		cfg  revoke.AdminConfig
+		want string // empty: taken
+	}{
+		{"good", revoke.AdminConfig{Authorize: nobody}, ""},
+		{"PerMinute", revoke.AdminConfig{Authorize: nobody, PerMinute: 1}, ""},
+		{"nothing", revoke.AdminConfig{}, "revoke: Authorize: required"},
+		{"a negative PerMinute", revoke.AdminConfig{Authorize: nobody, PerMinute: -1}, "revoke: PerMinute: negative"},
+		{"both", revoke.AdminConfig{PerMinute: -1}, "revoke: Authorize: required\nrevoke: PerMinute: negative"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			h, err := c.Admin(row.cfg)
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, row.want)
+			require.Nil(t, h)
+		})
+	}
+}
+
+// TestAdminStatus: every member has its name in snake case; what is zero is left out.
+func TestAdminStatus(t *testing.T) {
+	down := &flaky{MemoryLog: new(revoke.MemoryLog)}
+	down.down.Store(true)
+	for _, row := range []struct {
+		name string
+		cfg  revoke.Config
+		do   func(*revoke.Checker)
+		want string
+	}{
+		{"new", revoke.Config{}, func(*revoke.Checker) {}, `{"ready":true,"entries":0,"max_entries":1000000}`},
+		{"a token was refused", revoke.Config{}, func(c *revoke.Checker) {
+			mustRevoke(t, c, record(revoke.KindToken, "id-1"))
+			requireReason(t, c, revoke.ReasonToken, issued(epoch, nil))
+		}, `{"ready":true,"entries":1,"max_entries":1000000,"shapes":1,"refused":2}`},
+		{"with a log", revoke.Config{Log: new(revoke.MemoryLog)}, func(c *revoke.Checker) { require.NoError(t, c.Warm(t.Context())) },
+			`{"ready":true,"entries":0,"max_entries":1000000,"as_of":"2027-01-15T08:00:00Z","staleness":"0s"}`},
+		{"a log that is down", revoke.Config{Log: down, MaxEntries: 7}, func(c *revoke.Checker) { require.Error(t, c.Warm(t.Context())) },
+			`{"ready":false,"entries":0,"max_entries":7,"last_error":"the log could not be read"}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			row.cfg.Now = new(clock).now
+			c := newChecker(t, row.cfg)
+			row.do(c)
+			h, err := c.Admin(revoke.AdminConfig{Authorize: func(*http.Request) (revoke.Caller, error) {
+				return revoke.Caller{Name: "admin", Privileged: true}, nil
+			}})
+			require.NoError(t, err)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/status", http.NoBody))
+			require.Equal(t, 200, w.Code)
+			require.JSONEq(t, row.want, w.Body.String())
+		})
+	}
 }
 
 func TestBackChannelLogout(t *testing.T) {
@@ -304,10 +359,21 @@ func TestHandler(t *testing.T) {
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/", http.NoBody))
 		return w
 	}
-	require.Equal(t, 401, ask(nil).Code)
-	require.Equal(t, 401, ask(issued(time.Now(), nil)).Code)
-	require.Equal(t, `Bearer error="invalid_token"`, ask(issued(time.Now(), nil)).Header().Get("WWW-Authenticate"))
-	require.Equal(t, 404, ask(issued(time.Now(), token{"jti": "x"})).Code)
+	for _, row := range []struct {
+		name      string
+		claims    revoke.Claims
+		status    int
+		challenge string
+	}{
+		{"no claims", nil, 401, `Bearer realm="api"`}, // RFC 6750 section 3.1: no error code
+		{"a nil pointer", (*token)(nil), 401, `Bearer realm="api"`},
+		{"revoked", issued(time.Now(), nil), 401, `Bearer realm="api", error="invalid_token"`},
+		{"good", issued(time.Now(), token{"jti": "x"}), 404, ""},
+	} {
+		w := ask(row.claims)
+		require.Equal(t, row.status, w.Code, row.name)
+		require.Equal(t, row.challenge, w.Header().Get("WWW-Authenticate"), row.name)
+	}
 
 	log.down.Store(true)
 	fresh := newChecker(t, revoke.Config{Log: log})

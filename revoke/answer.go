@@ -109,14 +109,20 @@ func text(claims Claims, name string) string {
 	return s
 }
 
-// isNil is for what a hook has returned: a nil pointer is no nil interface.
-func isNil(claims Claims) bool {
-	if claims == nil {
-		return true
-	}
-	v := reflect.ValueOf(claims)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+// isNil also finds a nil pointer, which is no nil interface: in what a hook has
+// returned, and in a Config.
+func isNil(v any) bool {
+	p := reflect.ValueOf(v)
+	return v == nil || p.Kind() == reflect.Pointer && p.IsNil()
 }
+
+// The challenges have the realm that jwtvalidate takes where none is set: RFC 6750
+// section 3 wants a parameter behind the scheme. Who has sent nothing is told of no
+// error (section 3.1).
+const (
+	noClaimsChallenge = `Bearer realm="api"`
+	revokedChallenge  = noClaimsChallenge + `, error="invalid_token"`
+)
 
 // Handler is middleware for claims that somebody else has verified: 401 for what is
 // revoked, or has no claims; 503 if it cannot be told. jwtvalidate asks the Checker
@@ -131,22 +137,26 @@ func (c *Checker) Handler(claims func(*http.Request) (Claims, bool)) func(http.H
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, ok := claims(r)
-			revoked := !ok || isNil(found)
-			if !revoked {
-				var err error
-				if revoked, err = c.Revoked(r.Context(), found); err != nil {
-					fail(w, err)
-					return
-				}
-			}
-			if revoked {
-				w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-				answer(w, http.StatusUnauthorized, nil)
+			if !ok || isNil(found) {
+				refuseBearer(w, noClaimsChallenge)
 				return
 			}
-			next.ServeHTTP(w, r)
+			revoked, err := c.Revoked(r.Context(), found)
+			switch {
+			case err != nil:
+				fail(w, err)
+			case revoked:
+				refuseBearer(w, revokedChallenge)
+			default:
+				next.ServeHTTP(w, r)
+			}
 		})
 	}
+}
+
+func refuseBearer(w http.ResponseWriter, challenge string) {
+	w.Header().Set("WWW-Authenticate", challenge)
+	answer(w, http.StatusUnauthorized, nil)
 }
 
 // told hands an Event to an audit hook, whose panic changes nothing.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -526,6 +527,7 @@ func TestFullIsLoud(t *testing.T) {
 	require.ErrorIs(t, err, revoke.ErrUnavailable)
 	var later interface{ RetryAfter() time.Duration }
 	require.ErrorAs(t, err, &later)
+	require.EqualError(t, err, "revoke: unavailable: MaxEntries are held")
 	require.Len(t, alarms, 1)
 	require.Equal(t, revoke.ReasonFull, alarms[0].Reason)
 	mustRevoke(t, c, record(revoke.KindToken, "3"))
@@ -585,6 +587,69 @@ func TestNewReportsEverySetting(t *testing.T) {
 	}
 	_, err = revoke.New(revoke.Config{MaxLifetime: time.Hour})
 	require.NoError(t, err)
+}
+
+// TestNewChecksTheLog: what would make every token a 503 later is refused by name.
+func TestNewChecksTheLog(t *testing.T) {
+	var journal *revoke.Journal
+	var memory *revoke.MemoryLog
+	type wrapped struct{ *revoke.Journal }
+	path := filepath.Join(t.TempDir(), "revoked")
+	for _, row := range []struct {
+		name string
+		log  revoke.Log
+		want string // empty: taken
+	}{
+		{"none", nil, ""},
+		{"in memory", new(revoke.MemoryLog), ""},
+		{"a journal", &revoke.Journal{Path: path}, ""},
+		{"a wrapped journal", wrapped{&revoke.Journal{Path: path}}, ""},
+		{"a nil journal", journal, "revoke: Log: a nil *revoke.Journal"},
+		{"nil in memory", memory, "revoke: Log: a nil *revoke.MemoryLog"},
+		{"a journal without Path", &revoke.Journal{}, "revoke: Log: Path: required"},
+		{"a wrapped journal without Path", wrapped{&revoke.Journal{}}, "revoke: Log: Path: required"},
+		{"a wrapped nil journal", wrapped{}, "revoke: Log: Path: required"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, err := revoke.New(revoke.Config{MaxLifetime: time.Hour, Secret: secret("s"), Log: row.log})
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, row.want)
+			require.Nil(t, c)
+		})
+	}
+	require.NoFileExists(t, path, "New opens nothing")
+	require.EqualError(t, new(revoke.Journal).Append(t.Context(), nil), "revoke: Journal: Path: required")
+}
+
+func TestNewReportsBothSecrets(t *testing.T) {
+	short := func() ([]byte, error) { return []byte("short"), nil }
+	down := func() ([]byte, error) { return nil, errDown }
+	for _, row := range []struct {
+		name             string
+		secret, previous func() ([]byte, error)
+		want             string // empty: taken
+	}{
+		{"none", nil, nil, ""},
+		{"one", secret("s"), nil, ""},
+		{"two", secret("s"), secret("p"), ""},
+		{"the first is short", short, secret("p"), "revoke: Secret: below 32 bytes"},
+		{"the second is short", secret("s"), short, "revoke: PreviousSecret: below 32 bytes"},
+		{"both are", short, short, "revoke: Secret: below 32 bytes\nrevoke: PreviousSecret: below 32 bytes"},
+		{"one cannot be had", down, short, "revoke: Secret: connection refused\nrevoke: PreviousSecret: below 32 bytes"},
+		{"only the previous", nil, short, "revoke: Secret: required with Log and PreviousSecret\nrevoke: PreviousSecret: below 32 bytes"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := revoke.New(revoke.Config{MaxLifetime: time.Hour, Secret: row.secret, PreviousSecret: row.previous})
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, row.want)
+		})
+	}
 }
 
 // TestNothingIsShown: neither the secret nor what is revoked is in anything printed.

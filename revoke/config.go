@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,14 +95,14 @@ func New(cfg Config) (*Checker, error) {
 	if cfg.Filter != nil && cfg.MaxEntries == 0 {
 		cfg.MaxEntries = max(1_000_000, min(cfg.Filter.Capacity+cfg.Filter.Capacity/10, maxMaxEntries))
 	}
-	cfg.MaxEntries = orElse(cfg.MaxEntries, 1_000_000)
+	cfg.MaxEntries = cmp.Or(cfg.MaxEntries, 1_000_000)
 	if cfg.MaxStaleness == 0 {
 		cfg.MaxStaleness = 30 * time.Second
 		if cfg.MaxLifetime > 0 {
 			cfg.MaxStaleness = min(cfg.MaxStaleness, cfg.MaxLifetime)
 		}
 	}
-	cfg.LoadTimeout = orElse(cfg.LoadTimeout, 5*time.Minute)
+	cfg.LoadTimeout = cmp.Or(cfg.LoadTimeout, 5*time.Minute)
 	bad(cfg.MaxLifetime <= 0, "MaxLifetime: required")
 	bad(cfg.MaxLifetime > maxMaxLifetime, "MaxLifetime: above a year")
 	bad(cfg.MaxEntries < 0 || cfg.MaxEntries > maxMaxEntries, "MaxEntries: not within 2^30")
@@ -122,7 +123,7 @@ func New(cfg Config) (*Checker, error) {
 	s.logged = cfg.Log
 	s.call.Timeout, s.call.Now = cfg.LoadTimeout, cfg.Now
 	s.call.Backoff = func(error) flight.Backoff { return flight.Backoff{Max: 5 * time.Second} }
-	errs = append(errs, s.checkMode(cfg.Mode), s.takeSecrets(cfg))
+	errs = append(errs, s.checkMode(cfg.Mode), s.takeSecrets(cfg), checkLog(cfg.Log))
 	if cfg.Filter != nil {
 		errs = append(errs, cfg.Filter.check())
 		bad(cfg.Filter.Capacity > cfg.MaxEntries, "Filter: Capacity: above MaxEntries")
@@ -139,13 +140,30 @@ func New(cfg Config) (*Checker, error) {
 	return &Checker{s, cfg.Mode}, nil
 }
 
+// checkLog finds a nil pointer, which would be found at the first request, and what a
+// Log of this package says of its own settings.
+func checkLog(log Log) error {
+	if log == nil {
+		return nil
+	}
+	if isNil(log) {
+		return fmt.Errorf("revoke: Log: a nil %T", log)
+	}
+	if l, ok := log.(interface{ check() error }); ok {
+		if err := l.check(); err != nil {
+			return fmt.Errorf("revoke: Log: %w", err)
+		}
+	}
+	return nil
+}
+
 func (s *state) takeSecrets(cfg Config) error {
+	var errs []error
 	if cfg.Secret == nil {
 		if cfg.Log != nil || cfg.PreviousSecret != nil {
-			return errors.New("revoke: Secret: required with Log and PreviousSecret")
+			errs = append(errs, errors.New("revoke: Secret: required with Log and PreviousSecret"))
 		}
 		s.prfs = []*prf{newPRF(randomSecret())}
-		return nil
 	}
 	for _, f := range []struct {
 		name   string
@@ -155,21 +173,14 @@ func (s *state) takeSecrets(cfg Config) error {
 			continue
 		}
 		secret, err := f.secret()
-		if err != nil {
-			return fmt.Errorf("revoke: %s: %w", f.name, err)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("revoke: %s: %w", f.name, err))
+		case len(secret) < minSecret:
+			errs = append(errs, errors.New("revoke: "+f.name+": below 32 bytes"))
+		default:
+			s.prfs = append(s.prfs, newPRF(secret))
 		}
-		if len(secret) < minSecret {
-			return errors.New("revoke: " + f.name + ": below 32 bytes")
-		}
-		s.prfs = append(s.prfs, newPRF(secret))
 	}
-	return nil
-}
-
-func orElse[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
+	return errors.Join(errs...)
 }

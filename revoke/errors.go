@@ -3,6 +3,7 @@ package revoke
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -46,7 +47,14 @@ type unavailable struct {
 	after time.Duration
 }
 
-func (e *unavailable) Error() string             { return ErrUnavailable.Error() + ": " + e.cause.Error() }
+func (e *unavailable) Error() string {
+	text := e.cause.Error()
+	if strings.HasPrefix(text, ErrUnavailable.Error()) { // as ErrFull does
+		return text
+	}
+	return ErrUnavailable.Error() + ": " + text
+}
+
 func (e *unavailable) Unwrap() []error           { return []error{ErrUnavailable, e.cause} }
 func (e *unavailable) RetryAfter() time.Duration { return e.after }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,7 +53,8 @@ func ExampleChecker_Check() {
 func Example_krakend() {
 	state, err := os.MkdirTemp("", "")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer os.RemoveAll(state)
 	os.Setenv("STATE_DIRECTORY", state) // as systemd does
@@ -67,11 +67,13 @@ func Example_krakend() {
 		Log:         &revoke.Journal{Path: filepath.Join(os.Getenv("STATE_DIRECTORY"), "revoked")},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	if _, err := checker.Revoke(context.Background(), revoke.Record{Kind: revoke.KindSubject, Issuer: issuer, Value: "ann"}); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	revoked, err := checker.Revoked(context.Background(), token{"iss": issuer, "sub": "ann", "iat": time.Now().Add(-time.Hour).Unix(), "exp": time.Now().Add(time.Hour).Unix()})
 	fmt.Println(revoked, err)

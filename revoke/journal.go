@@ -53,7 +53,13 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errJournalEmptyPath = errors.New("revoke: Journal: Path: required")
+// check is what New asks: without a Path, every token would be a 503 later.
+func (j *Journal) check() error {
+	if j == nil || j.Path == "" { // nil: it is a field of another Log
+		return errors.New("Path: required")
+	}
+	return nil
+}
 
 // lock waits for the turn, or for ctx.
 func (j *Journal) lock(ctx context.Context) error {
@@ -76,8 +82,9 @@ func (j *Journal) open() error {
 		return j.broken
 	case j.file != nil:
 		return nil
-	case j.Path == "":
-		return errJournalEmptyPath
+	}
+	if err := j.check(); err != nil {
+		return fmt.Errorf("revoke: Journal: %w", err)
 	}
 	f, err := os.OpenFile(j.Path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the owner says where
 	if err != nil {

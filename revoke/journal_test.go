@@ -105,11 +105,9 @@ func TestTornTail(t *testing.T) {
 }
 
 func TestJournalErrors(t *testing.T) {
-	for _, path := range []string{"", filepath.Join(t.TempDir(), "no", "such", "folder")} {
-		_, c := journal(t, path)
-		_, err := c.Revoke(t.Context(), record(revoke.KindToken, "x"))
-		require.ErrorIs(t, err, revoke.ErrUnavailable)
-	}
+	_, c := journal(t, filepath.Join(t.TempDir(), "no", "such", "folder"))
+	_, err := c.Revoke(t.Context(), record(revoke.KindToken, "x"))
+	require.ErrorIs(t, err, revoke.ErrUnavailable)
 	j, _ := journal(t, filepath.Join(t.TempDir(), "journal"))
 	require.Error(t, j.Append(t.Context(), []revoke.Entry{{Data: make([]byte, 5000)}}))
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"strings"
@@ -29,8 +30,34 @@ type node struct {
 
 const maxLifetime = time.Hour // of the issuer's tokens
 
+// settings has the secret that all nodes share, or names all that is missing.
+func (n *node) settings() (secret []byte, err error) {
+	var missing []string
+	if n.issuer == "" {
+		missing = append(missing, "-issuer")
+	}
+	if n.audience == "" {
+		missing = append(missing, "-audience")
+	}
+	secret, err = base64.StdEncoding.DecodeString(os.Getenv("REVOCATION_SECRET"))
+	if err != nil || len(secret) < 32 {
+		missing = append(missing, "REVOCATION_SECRET (base64 of 32 bytes or more)")
+	}
+	if missing != nil {
+		return nil, errors.New("set " + strings.Join(missing, ", ") + "; or -demo")
+	}
+	return secret, nil
+}
+
 // serve runs the node until ctx ends.
 func (n *node) serve(ctx context.Context) error {
+	secret, err := n.settings()
+	if err != nil {
+		return err
+	}
+	if os.Getenv("ADMIN_TOKEN") == "" {
+		log.Print("ADMIN_TOKEN is not set: the admin API is closed")
+	}
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{n.redis}})
 	defer rdb.Close() //nolint:errcheck // the process ends
 	records, err := redislog.New(redislog.Config{Client: rdb, MaxLifetime: maxLifetime, Block: 500 * time.Millisecond})
@@ -40,7 +67,7 @@ func (n *node) serve(ctx context.Context) error {
 	checker, err := revoke.New(revoke.Config{
 		Log:         records,
 		MaxLifetime: maxLifetime,
-		Secret:      func() ([]byte, error) { return base64.StdEncoding.DecodeString(os.Getenv("REVOCATION_SECRET")) },
+		Secret:      func() ([]byte, error) { return secret, nil },
 	})
 	if err != nil {
 		return err
@@ -67,7 +94,7 @@ func (n *node) serve(ctx context.Context) error {
 func (n *node) handler(checker *revoke.Checker) (http.Handler, error) {
 	keys, err := jwkcache.New(jwkcache.Config{Issuer: n.issuer, InsecureHTTP: n.insecureHTTP})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("-issuer: %w", err)
 	}
 	validator, err := jwtvalidate.New(jwtvalidate.Config{
 		Issuers:    []jwtvalidate.Issuer{{URL: n.issuer, Algorithms: []string{"ES256"}, Keys: keys, Audiences: []string{n.audience}}},

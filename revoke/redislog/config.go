@@ -1,17 +1,21 @@
 package redislog
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Config makes a Log. It is plain data.
+// Config makes a Log. It is plain data. There is no Now in it: entries bear the time of
+// Redis, which no clock of ours can move, and that of the system only ever delays what is
+// forgotten. What a record means for a token is for the Checker to decide, by its own.
 type Config struct {
 	// Client reaches Redis: one server, Sentinel or Cluster, the master in each case.
 	// Addresses, TLS, user and pool are its own matter, and so is to close it. Run keeps
@@ -63,6 +67,9 @@ func New(cfg Config) (*Log, error) {
 		}
 	}
 	within := func(name string, d, most time.Duration) { bad(d < 0 || d > most, name+": not within "+most.String()) }
+	if p := reflect.ValueOf(cfg.Client); p.Kind() == reflect.Pointer && p.IsNil() {
+		cfg.Client = nil // that of a constructor whose error was overlooked
+	}
 	bad(cfg.Client == nil, "Client: required")
 	bad(len(cfg.Namespace) > 128 || strings.ContainsFunc(cfg.Namespace, unfit), "Namespace: want at most 128 bytes of printable ASCII without spaces and braces")
 	bad(cfg.MaxLifetime <= 0, "MaxLifetime: required")
@@ -85,25 +92,18 @@ func New(cfg Config) (*Log, error) {
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-	orElse(&cfg.Namespace, "gatehouse:revoke")
+	cfg.Namespace = cmp.Or(cfg.Namespace, "gatehouse:revoke")
 	if cfg.Poll == 0 {
-		orElse(&cfg.Block, 2*time.Second)
+		cfg.Block = cmp.Or(cfg.Block, 2*time.Second)
 	}
-	orElse(&cfg.PageSize, 2000)
-	orElse(&cfg.Timeout, 10*time.Second)
-	orElse(&cfg.WaitTimeout, time.Second)
+	cfg.PageSize = cmp.Or(cfg.PageSize, 2000)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, time.Second)
 	tag := "{" + cfg.Namespace + "}:"
 	return &Log{
 		cfg: cfg, client: cfg.Client, stream: tag + "log", kept: tag + "kept", turn: tag + "turn",
 		owner: rand.Text(), slots: make(chan struct{}, maxCalls), appends: make(chan struct{}, maxCalls),
 	}, nil
-}
-
-func orElse[T comparable](v *T, zero T) {
-	var none T
-	if *v == none {
-		*v = zero
-	}
 }
 
 func unfit(r rune) bool { return r <= ' ' || r > '~' || r == '{' || r == '}' }

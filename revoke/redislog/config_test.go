@@ -34,6 +34,9 @@ func TestNewReportsAllFaults(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, name)
 	}
+	var none *redis.ClusterClient
+	_, err = redislog.New(redislog.Config{Client: none, MaxLifetime: time.Hour})
+	require.EqualError(t, err, "redislog: Client: required", "a nil pointer")
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, RouteByLatency: true})
 	t.Cleanup(func() { _ = cluster.Close() })
 	good := redislog.Config{Client: clientOf(t, "127.0.0.1:1"), MaxLifetime: time.Hour}

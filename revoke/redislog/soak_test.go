@@ -1,6 +1,7 @@
 package redislog_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -49,9 +50,9 @@ const soakStaleness = 1500 * time.Millisecond
 // GATEHOUSE_SOAK=60s makes it longer, GATEHOUSE_SOAK_SEED has another course of events.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	length, err := time.ParseDuration(orElse(os.Getenv("GATEHOUSE_SOAK"), "10s"))
+	length, err := time.ParseDuration(cmp.Or(os.Getenv("GATEHOUSE_SOAK"), "10s"))
 	require.NoError(t, err)
-	seed, err := strconv.ParseUint(orElse(os.Getenv("GATEHOUSE_SOAK_SEED"), "1"), 10, 64)
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv("GATEHOUSE_SOAK_SEED"), "1"), 10, 64)
 	require.NoError(t, err)
 	s := &soak{t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: startRedis(t, keeps...)}
 	for i := range s.ways {
@@ -81,13 +82,6 @@ func TestSoak(t *testing.T) {
 	require.Greater(t, len(s.acked), int(length/time.Second)*20)
 	require.Positive(t, s.sampled.Load())
 	require.Zero(t, s.understated.Load())
-}
-
-func orElse(text, zero string) string {
-	if text == "" {
-		return zero
-	}
-	return text
 }
 
 func (s *soak) startNode(i int) {
