@@ -127,7 +127,8 @@ func newClaims(of *jose.Object, issuer string, by signer) (*Claims, error) {
 		Claims
 		veil
 		claims
-		object jose.Object
+		object   jose.Object
+		audience [1]string
 	}{claims: claims{issuer: issuer, signer: by}}
 	all.veil.claims, all.Claims.veil = &all.claims, &all.veil
 	o := &all.object
@@ -152,7 +153,7 @@ func newClaims(of *jose.Object, issuer string, by signer) (*Claims, error) {
 	c.subject, c.id, c.bound = text("sub"), text("jti"), o.Has("cnf")
 	c.expiry, c.notBefore, c.issued = date("exp"), date("nbf"), date("iat")
 	var audOK bool
-	c.audience, audOK = o.Strings("aud")
+	c.audience, audOK = o.StringsIn("aud", all.audience[:])
 	if !ok || !audOK {
 		return nil, ErrMalformed
 	}

@@ -182,19 +182,25 @@ func (o *Object) Text(name string) (string, bool) {
 
 // Strings is the value of a member that is a string, as a list of one, or an
 // array of strings; nil if there is no such member, false if it is anything else.
-func (o *Object) Strings(name string) ([]string, bool) {
+func (o *Object) Strings(name string) ([]string, bool) { return o.StringsIn(name, nil) }
+
+// StringsIn is Strings in the room of a list, if that is enough.
+func (o *Object) StringsIn(name string, room []string) ([]string, bool) {
 	i := o.find(name)
 	if i < 0 {
 		return nil, true
 	}
 	if s, ok := o.textAt(i); ok {
-		return []string{s}, true
+		return append(room[:0], s), true
 	}
 	raw := o.raw(i)
 	if raw[0] != '[' {
 		return nil, false
 	}
-	list := make([]string, 0, min(1+strings.Count(raw, ","), 16)) // a comma may stand in a string
+	list := room[:0]
+	if n := 1 + strings.Count(raw, ","); list == nil || n > cap(room) { // a comma may stand in a string
+		list = make([]string, 0, min(n, 16))
+	}
 	p := scanner{s: raw, i: 1}
 	for {
 		p.space()
