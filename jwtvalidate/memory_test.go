@@ -263,7 +263,8 @@ func TestBurstLeavesRegulars(t *testing.T) {
 	for range 4 {
 		ask(regulars)
 	}
-	require.Equal(t, len(regulars), ask(regulars))
+	// The seed is another each time, and one in forty has nine of them share a bucket of eight.
+	require.Greater(t, ask(regulars), len(regulars)*95/100)
 	require.Zero(t, ask(burst), "each is new")
 	require.Greater(t, ask(regulars), len(regulars)*95/100, "a burst of twenty times the size has come by")
 
