@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/gatehouse-auth/gatehouse/internal/fetch"
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
@@ -138,6 +139,9 @@ func (cl *client) readAssertion(ctx context.Context) (string, error) {
 
 // readSmall bounds a file as everything from outside is bounded.
 func readSmall(name string) ([]byte, error) {
+	if _, err := fetch.StampOf(name); err != nil { // a pipe, which nobody might ever write to
+		return nil, err
+	}
 	f, err := os.Open(name) //nolint:gosec // the owner of the Config named it
 	if err != nil {
 		return nil, err

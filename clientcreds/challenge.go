@@ -47,6 +47,7 @@ func (c *challenges) next() bool {
 	if c.scheme == "" {
 		return false
 	}
+	c.token68()
 	for {
 		c.skip(" \t")
 		before := c.rest
@@ -84,8 +85,18 @@ func (c *challenges) isParam() bool {
 
 func (c *challenges) skip(chars string) { c.rest = strings.TrimLeft(c.rest, chars) }
 
-// token reads a token of RFC 9110 section 5.6.2; token68 has more, and is of no
-// use to a Bearer challenge.
+// token68 goes over one (RFC 9110 section 11.2), which stands in the place of
+// parameters and is of no use to a Bearer challenge.
+func (c *challenges) token68() {
+	c.skip(" \t")
+	const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	behind := strings.TrimLeft(strings.TrimLeft(c.rest, chars), "=")
+	if behind = strings.TrimLeft(behind, " \t"); behind == "" || behind[0] == ',' {
+		c.rest = behind
+	}
+}
+
+// token reads a token of RFC 9110 section 5.6.2.
 func (c *challenges) token() string {
 	const others = "!#$%&'*+-.^_`|~"
 	end := strings.IndexFunc(c.rest, func(r rune) bool {
@@ -103,7 +114,7 @@ func (c *challenges) token() string {
 func (c *challenges) value() (string, bool) {
 	if !strings.HasPrefix(c.rest, `"`) {
 		v := c.token()
-		c.skip("=/+") // the rest of a token68
+		c.skip("=/+") // what should have been quoted
 		return v, true
 	}
 	var b strings.Builder

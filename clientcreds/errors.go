@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -120,15 +121,22 @@ func transportError(err error) *TokenError {
 	return e
 }
 
-// describe shows the texts that are known to hold addresses and names only.
+// describe shows the texts that are known to hold addresses and names only, and of
+// others the innermost type.
 func describe(err error) string {
-	var text string
+	root := err
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		root = e
+	}
+	text := fmt.Sprintf("request failed (%T)", root)
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		text = e.Error()
 	} else if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		text = e.Error()
 	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		text = "connection closed"
+	} else if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(e.RecordHeader[:]) == "HTTP/" {
+		text = http.ErrSchemeMismatch.Error()
 	}
 	return printable(text, 200)
 }

@@ -92,9 +92,10 @@ func (s *Source) request(ctx context.Context, tokenURL string, cred *credential,
 
 // passing reports a failure that may be gone in a moment.
 func passing(e *TokenError) bool {
+	if e.Reason == ReasonNetwork { // also in the middle of an answer
+		return e.after == 0
+	}
 	switch e.Status {
-	case 0:
-		return e.Reason == ReasonNetwork
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return e.after == 0
 	}

@@ -124,8 +124,7 @@ func (t *transport) rejected(r *http.Request, res *http.Response, e *entry, tok 
 		}
 		again.Body = body
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, 4<<10) // so that the connection can be used again
-	_ = res.Body.Close()
+	drain(res.Body)
 	s.replays.Add(1)
 	start := time.Now()
 	res, err := t.send(r, again)
@@ -136,6 +135,17 @@ func (t *transport) rejected(r *http.Request, res *http.Response, e *entry, tok 
 	s.report(r.Context(), event)
 	return res, err
 }
+
+// drain reads what is left of a short answer, so that the connection can be used again.
+// One that stalls is given up: the caller waits for the other one.
+func drain(body io.ReadCloser) {
+	stalled := time.AfterFunc(drainWait, func() { _ = body.Close() })
+	defer stalled.Stop()
+	_, _ = io.CopyN(io.Discard, body, 4<<10)
+	_ = body.Close()
+}
+
+const drainWait = 100 * time.Millisecond
 
 // authorized is a copy of r with the token, or with none at all. Other spellings of
 // the header would be sent beside it.

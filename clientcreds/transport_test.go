@@ -665,3 +665,67 @@ func TestAnyOriginAndRedirects(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, []bool{true, false}, got)
 }
+
+// TestReplayAfterStalled401: the body of the 401 does not come, and the request is sent
+// again all the same, on another connection.
+func TestReplayAfterStalled401(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stall bool
+	}{
+		{"the body comes", false},
+		{"the body stalls", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSource(t, config(&idp{}))
+				require.Equal(t, "token-1", tokenOf(t, s))
+				time.Sleep(time.Minute)
+				body := &stalled{closed: make(chan struct{})}
+				if !tt.stall {
+					require.NoError(t, body.Close())
+				}
+				transport := s.Transport(roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.Header.Get("Authorization") == "Bearer token-1" {
+						return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: body}, nil
+					}
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
+				}))
+				r, err := http.NewRequest(http.MethodGet, apiURL, nil) // no deadline
+				require.NoError(t, err)
+				start := time.Now()
+				res, err := transport.RoundTrip(r)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				require.Equal(t, http.StatusOK, res.StatusCode)
+				require.LessOrEqual(t, time.Since(start), time.Second)
+			})
+		})
+	}
+}
+
+// stalled is a body that comes to its end only by being closed, as that of net/http.
+type stalled struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *stalled) Read([]byte) (int, error) {
+	<-s.closed
+	return 0, io.ErrUnexpectedEOF
+}
+
+func (s *stalled) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+// TestPlainServerIsNamed: https to a server without TLS, as a wrong port gives it.
+func TestPlainServerIsNamed(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	cfg := config(nil)
+	cfg.TokenURL, cfg.Client = strings.Replace(plain.URL, "http:", "https:", 1), nil
+	_, err := newSource(t, cfg).Token(t.Context())
+	require.ErrorContains(t, err, "server gave HTTP response to HTTPS client")
+}

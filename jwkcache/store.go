@@ -66,13 +66,15 @@ func (c *Cache) restore() error {
 	if err != nil {
 		return err
 	}
-	age := c.now().Sub(s.at)
+	now := c.now()
+	age := now.Sub(s.at)
 	switch {
 	case age < 0:
 		return errors.New("from the future")
 	case age >= c.maxStale:
 		return errors.New("older than MaxStale")
 	}
+	s.at = now.Add(-age)                         // by the clock that ages go by: a file knows the wall's only, which may be set back
 	s.refresh = min(c.refreshAfter, max(age, 1)) // that is now: it stands in for a set that was due
 	c.snap.CompareAndSwap(nil, s)
 	return nil

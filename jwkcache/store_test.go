@@ -231,6 +231,7 @@ func TestSnapshotRestart(t *testing.T) {
 				st := restarted.Status()
 				require.True(t, st.Usable)
 				require.True(t, fetched.Equal(st.FetchedAt))
+				require.Contains(t, st.FetchedAt.String(), " m=", "its age goes by a clock that cannot be set")
 				require.Equal(t, time.Minute, st.Age)
 				require.EqualValues(t, 1, st.Generation)
 				require.EqualValues(t, 1, st.Failures)

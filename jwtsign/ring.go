@@ -1,14 +1,17 @@
 package jwtsign
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/internal/fetch"
+	"github.com/gatehouse-auth/gatehouse/internal/flight"
 	"github.com/gatehouse-auth/gatehouse/internal/jose"
 )
 
@@ -24,6 +27,8 @@ const (
 	maxFile = 1 << 20
 	look    = 5 * time.Second // how often the file is looked at
 	skew    = time.Minute     // how far a validator's clock may be behind
+
+	lookWait = time.Second // how long callers wait for a look, if the last is long ago
 )
 
 func newRing(keys []Key, calls int) (*ring, []error) {
@@ -109,9 +114,10 @@ func (r *ring) published(now time.Time, lifetime time.Duration) (keys []*signing
 type file struct {
 	name    string
 	decrypt func([]byte) ([]byte, error)
-	next    atomic.Int64 // UnixNano
-	looking atomic.Bool  // one look behind the callers at a time
-	failing atomic.Bool  // what was read last was no good
+	made    time.Time             // by whose clock that cannot be set the looks are timed
+	looked  atomic.Int64          // since then, when the last one ended or was not waited for
+	again   flight.Call[struct{}] // one look at a time
+	failing atomic.Bool           // what was read last was no good
 }
 
 func (s *Signer) setKeys(cfg Config) []error {
@@ -123,7 +129,7 @@ func (s *Signer) setKeys(cfg Config) []error {
 		errs = append(errs, errors.New("jwtsign: Decrypt: only with File"))
 	}
 	s.file.name, s.file.decrypt = cfg.File, cfg.Decrypt
-	s.file.next.Store(time.Now().Add(look).UnixNano())
+	s.file.made = time.Now()
 	r, ringErrs := newRing(cfg.Keys, s.maxCalls)
 	for _, err := range ringErrs {
 		errs = append(errs, fmt.Errorf("jwtsign: Keys%w", err))
@@ -146,7 +152,7 @@ func (s *Signer) setKeys(cfg Config) []error {
 // read makes a ring of the file as it is now. If the text is that of before, which may
 // be nil, so are its keys.
 func (f *file) read(before *ring) (*ring, error) {
-	stamp, err := f.look()
+	stamp, err := f.stamp()
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +220,7 @@ func moment(members *jose.Object, name string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-func (f *file) look() (fetch.Stamp, error) {
+func (f *file) stamp() (fetch.Stamp, error) {
 	stamp, err := fetch.StampOf(f.name)
 	return stamp, fileError(err)
 }
@@ -228,26 +234,33 @@ func fileError(err error) error {
 	return err
 }
 
-// keys is the ring of this moment. Where there is a file, it is looked at from time
-// to time behind the callers.
+// keys is the ring of this moment. Where there is a file, it is looked at from time to
+// time behind the callers. Who comes when nobody has looked for longer waits for it, a
+// moment at most: these keys may have been replaced long ago.
 func (s *Signer) keys() *ring {
-	if s.file.name != "" {
-		next := s.file.next.Load()
-		if now := time.Now(); now.UnixNano() >= next && s.file.next.CompareAndSwap(next, now.Add(look).UnixNano()) {
-			go s.lookAgain()
+	if s.file.name == "" {
+		return s.ring.Load()
+	}
+	switch since := time.Since(s.file.made) - time.Duration(s.file.looked.Load()); {
+	case since >= 2*look:
+		ctx, cancel := context.WithTimeout(context.Background(), lookWait)
+		_, err := s.file.again.Do(ctx, s.lookAgain)
+		cancel()
+		if err != nil { // it hangs, in Decrypt or on a disk: the next caller does not wait
+			s.file.looked.Store(int64(time.Since(s.file.made)))
 		}
+	case since >= look:
+		s.file.again.Go(s.lookAgain)
 	}
 	return s.ring.Load()
 }
 
-func (s *Signer) lookAgain() {
-	if !s.file.looking.CompareAndSwap(false, true) {
-		return // the last one hangs: in Decrypt, or on a disk
-	}
-	defer s.file.looking.Store(false)
-	if stamp, err := s.file.look(); err != nil || !s.ring.Load().stamp.Current(stamp) {
+func (s *Signer) lookAgain(context.Context) (none struct{}, err error) {
+	if stamp, err := s.file.stamp(); err != nil || !s.ring.Load().stamp.Current(stamp) {
 		_ = s.reload(true) // it was reported
 	}
+	s.file.looked.Store(int64(time.Since(s.file.made)))
+	return none, nil
 }
 
 // Reload reads File again, at once. If it fails, or if none of the keys there signs
@@ -296,5 +309,18 @@ func (s *Signer) Replace(keys []Key) error {
 	if err == nil && r.signing(s.now()) == nil {
 		err = errors.New("none of the keys signs at this time")
 	}
+	r.inherit(s.ring.Load())
 	return s.swap(r, err, turn, start)
+}
+
+// inherit keeps the bound of a Signer that stays: its calls under way do not end with
+// the ring.
+func (r *ring) inherit(old *ring) {
+	for _, k := range r.keys {
+		for _, o := range old.keys {
+			if k.remote && o.remote && reflect.ValueOf(k.key).Comparable() && reflect.ValueOf(o.key).Comparable() && k.key == o.key {
+				k.calls = o.calls
+			}
+		}
+	}
 }

@@ -30,6 +30,8 @@ func TestSecretIsSecret(t *testing.T) {
 		{"PEM", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), false},
 		{"DER", der, false},
 		{"base64 of DER", []byte(base64.StdEncoding.EncodeToString(der)), false},
+		{"base64url of DER", []byte(base64.URLEncoding.EncodeToString(der)), false},
+		{"base64url of DER, without padding", []byte(base64.RawURLEncoding.EncodeToString(der)), false},
 		{"ssh", []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE"), false},
 		{"JWK", []byte(`{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`), false},
 		{"empty", nil, false},

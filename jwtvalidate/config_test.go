@@ -395,6 +395,8 @@ func TestStaticKeys(t *testing.T) {
 		{"A6 RSA key of 1024 bits", []crypto.PublicKey{short}, "key 0"},
 		{"A6 RSA key with e=1", []crypto.PublicKey{&rsa.PublicKey{N: rsaKey().N, E: 1}}, "key 0"},
 		{"P-224", []crypto.PublicKey{&p224.PublicKey}, "key 0"},
+		{"EC key off its curve", []crypto.PublicKey{&ecKey().PublicKey, &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}}, "key 1"},
+		{"EC key at infinity", []crypto.PublicKey{&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}}, "key 0"},
 		{"short Ed25519 key", []crypto.PublicKey{ed25519.PublicKey("short")}, "key 0"},
 		{"S5 Ed25519 key of small order", []crypto.PublicKey{ed25519.PublicKey(make([]byte, 32))}, "key 0"},
 		{"secret's bytes", []crypto.PublicKey{secret}, "key 0 ([]uint8)"},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"strings"
 )
@@ -38,15 +37,7 @@ func Decode[T any](c *Claims) (T, error) {
 // exactJSON is the payload, without the members that encoding/json would match
 // to a field of t by case folding.
 func exactJSON(c *Claims, t reflect.Type) (string, error) {
-	members := make(map[string]any)
-	for _, name := range c.object.Names() {
-		members[name], _ = c.object.Get(name)
-	}
-	pruned, changed := prune(members, t)
-	if !changed {
-		return c.object.JSON(), nil
-	}
-	text, err := json.Marshal(pruned)
+	text, _, err := prune(json.RawMessage(strings.TrimSpace(c.object.JSON())), t)
 	if err != nil {
 		return "", fmt.Errorf("jwtvalidate: decode: %w", err)
 	}
@@ -55,67 +46,98 @@ func exactJSON(c *Claims, t reflect.Type) (string, error) {
 
 var jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// prune returns v without folded names for t; what it changes, it copies, since
-// claims are shared.
-func prune(v any, t reflect.Type) (any, bool) {
+// prune returns a value without folded names for t. What has none stays as it is, byte
+// for byte: a field may be a json.RawMessage.
+func prune(raw json.RawMessage, t reflect.Type) (json.RawMessage, bool, error) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if reflect.PointerTo(t).Implements(jsonUnmarshaler) {
-		return v, false // it reads the text itself
+		return raw, false, nil // it reads the text itself
 	}
-	switch v := v.(type) {
-	case map[string]any:
-		return pruneMap(v, t)
-	case []any:
-		if k := t.Kind(); k != reflect.Slice && k != reflect.Array {
-			return v, false
+	switch k := t.Kind(); raw[0] {
+	case '{':
+		if k == reflect.Map || k == reflect.Struct {
+			return pruneObject(raw, t)
 		}
-		out, changed := make([]any, len(v)), false
-		for i, e := range v {
-			var c bool
-			out[i], c = prune(e, t.Elem())
-			changed = changed || c
+	case '[':
+		if k == reflect.Slice || k == reflect.Array {
+			return pruneArray(raw, t)
 		}
-		return out, changed
 	}
-	return v, false
+	return raw, false, nil
 }
 
-func pruneMap(m map[string]any, t reflect.Type) (any, bool) {
-	typeOf := func(string) reflect.Type { return nil }
-	folds := func(string) bool { return false }
-	switch t.Kind() {
-	case reflect.Map:
-		typeOf = func(string) reflect.Type { return t.Elem() }
-	case reflect.Struct:
-		fields := make(map[string]reflect.Type)
+func pruneArray(raw json.RawMessage, t reflect.Type) (json.RawMessage, bool, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, false, err
+	}
+	out, changed := []byte("["), false
+	for i, e := range list {
+		p, c, err := prune(e, t.Elem())
+		if err != nil {
+			return nil, false, err
+		}
+		changed = changed || c
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, p...)
+	}
+	if !changed {
+		return raw, false, nil
+	}
+	return append(out, ']'), true, nil
+}
+
+func pruneObject(raw json.RawMessage, t reflect.Type) (json.RawMessage, bool, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, false, err
+	}
+	fields := make(map[string]reflect.Type)
+	if t.Kind() == reflect.Struct {
 		jsonFields(t, fields)
-		typeOf = func(name string) reflect.Type { return fields[name] }
-		folds = func(name string) bool {
-			if fields[name] != nil {
-				return false
-			}
-			for field := range fields {
-				if strings.EqualFold(field, name) {
-					return true
-				}
-			}
-			return false
-		}
 	}
-	out, changed := maps.Clone(m), false
-	for name, v := range m {
-		if folds(name) {
-			delete(out, name)
+	folds := func(name string) bool {
+		for field := range fields {
+			if strings.EqualFold(field, name) {
+				return true
+			}
+		}
+		return false
+	}
+	out, changed := []byte("{"), false
+	for name, v := range members {
+		ft := fields[name]
+		switch {
+		case t.Kind() == reflect.Map:
+			ft = t.Elem()
+		case ft == nil && folds(name):
 			changed = true
-		} else if ft := typeOf(name); ft != nil {
-			p, c := prune(v, ft)
-			out[name] = p
-			changed = changed || c
+			continue
 		}
+		if ft != nil {
+			p, c, err := prune(v, ft)
+			if err != nil {
+				return nil, false, err
+			}
+			v, changed = p, changed || c
+		}
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return nil, false, err
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, quoted...), ':'), v...)
 	}
-	return out, changed
+	if !changed {
+		return raw, false, nil
+	}
+	return append(out, '}'), true, nil
 }
 
 // jsonFields collects the names under which encoding/json fills t: of two fields

@@ -1,6 +1,7 @@
 package jwtvalidate_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,4 +14,28 @@ func TestDecodeWithoutClaims(t *testing.T) {
 		_, err := jwtvalidate.Decode[struct{}](c)
 		require.ErrorIs(t, err, jwtvalidate.ErrNoToken, name)
 	}
+}
+
+// TestDecodeIsExact: leaving out a name that a field would fold changes nothing else.
+func TestDecodeIsExact(t *testing.T) {
+	v := validator(t, jwtvalidate.Config{Issuers: []jwtvalidate.Issuer{policy(sourceOf(allKeys()...))}})
+	c, err := v.CheckToken(t.Context(), es256(t, goodHeader, payload(`"raw":{"b":1.00,"a":"<\u00e9>","X":[1e0]}, "X" : "y" ,"list":[ {"X":"y","raw":{"b":1.0 }} ,null]`)))
+	require.NoError(t, err)
+	type doc struct {
+		Raw  json.RawMessage `json:"raw"`
+		X    string          `json:"x"`
+		List []*doc          `json:"list"`
+	}
+	d, err := jwtvalidate.Decode[doc](c)
+	require.NoError(t, err)
+	require.Empty(t, d.X)
+	require.Equal(t, `{"b":1.00,"a":"<\u00e9>","X":[1e0]}`, string(d.Raw))
+	require.Len(t, d.List, 2)
+	require.Empty(t, d.List[0].X)
+	require.Equal(t, `{"b":1.0 }`, string(d.List[0].Raw))
+	require.Nil(t, d.List[1])
+
+	other, err := jwtvalidate.Decode[map[string]json.RawMessage](c)
+	require.NoError(t, err)
+	require.Equal(t, `"y"`, string(other["X"]), "a map has no fields that fold")
 }

@@ -3,6 +3,7 @@ package jwtvalidate
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 
@@ -77,6 +78,10 @@ func StaticKeys(keys ...crypto.PublicKey) (KeySource, error) {
 				s[a] = append(s[a], key)
 				fits = true
 			}
+		}
+		if k, isEC := key.(*ecdsa.PublicKey); isEC && fits {
+			_, err := k.ECDH()
+			fits = err == nil // a point on its curve
 		}
 		if !fits {
 			errs = append(errs, fmt.Errorf("jwtvalidate: StaticKeys: key %d (%T) fits no algorithm", i, key))

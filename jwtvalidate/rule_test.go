@@ -432,6 +432,8 @@ func TestChallengesOfCombinations(t *testing.T) {
 		{"the least age, last", jwtvalidate.All(jwtvalidate.MaxAuthAge(time.Hour), jwtvalidate.MaxAuthAge(time.Minute)), `"acr":"x"`, stepUp + `, max_age=60`, "MaxAuthAge(1h0m0s)", nil},
 		{"a long age", jwtvalidate.MaxAuthAge(100 * 365 * 24 * time.Hour), `"acr":"x"`, stepUp + `, max_age=3153600000`, "MaxAuthAge(876000h0m0s)", nil},
 		{"details", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":[]`, scope, "AuthorizationDetails(pay)", nil},
+		{"no details at all", jwtvalidate.AuthorizationDetails("pay", nil), `"x":1`, scope, "AuthorizationDetails(pay)", nil},
+		{"odd details", jwtvalidate.AuthorizationDetails("pay", nil), `"authorization_details":7`, scope, "AuthorizationDetails(pay)", nil},
 		{"the innermost rule is told", jwtvalidate.All(claim("roles").Exists(), jwtvalidate.Any(scopes("a"), scopes("b"))), `"scope":"x","roles":[]`, scope + `, scope="a b"`, "AllScopes(a)", nil},
 		{"unless it has a name", jwtvalidate.Any(scopes("a"), scopes("b")).Named("out"), `"scope":"x"`, scope + `, scope="a b"`, "out", nil},
 	} {

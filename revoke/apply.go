@@ -87,7 +87,11 @@ func (c *Checker) apply(r *stored) error {
 		c.bury(r, now)
 		return nil
 	}
-	if t := c.keepUntil(r); c.buried(r.kind, r.id, now) || !t.IsZero() && !now.Before(t) {
+	if c.buried(r.kind, r.id, now) {
+		return nil
+	}
+	if t := c.keepUntil(r); !t.IsZero() && !now.Before(t) {
+		c.forgotten(1, now)
 		return nil
 	}
 	room := c.room(1, now) // first, as it may forget idle shapes
@@ -306,7 +310,9 @@ func (c *Checker) sweepSome(n int, now time.Time) {
 		c.hand++
 	}
 	if c.filter != nil {
-		c.total -= c.filter.sweep(now) // a look at some ten buckets
+		removed := c.filter.sweep(now) // a look at some ten buckets
+		c.total -= removed
+		c.forgotten(removed, now)
 	}
 }
 
@@ -323,6 +329,7 @@ func (c *Checker) sweepShape(sh *shape, n int, now time.Time) bool {
 	before := sh.count()
 	removed, round := sh.table.sweep(n, dead)
 	c.total -= removed
+	c.forgotten(removed, now)
 	if before > 0 && sh.count() == 0 {
 		c.show(sh, false)
 	}
@@ -334,6 +341,14 @@ func (c *Checker) sweepShape(sh *shape, n int, now time.Time) bool {
 		}
 	}
 	return round
+}
+
+// forgotten notes that n records had lapsed, by a clock that may be set back: then the
+// Log is read again. The caller holds mu.
+func (c *Checker) forgotten(n int, now time.Time) {
+	if n > 0 {
+		c.forgot.Store(max(c.forgot.Load(), now.UnixMilli()))
+	}
 }
 
 // kindOfID is the kind of what had an id, if anything is known of it.
@@ -351,7 +366,9 @@ func (c *Checker) sweepAll(now time.Time) {
 	}
 	c.swept = now
 	if c.filter != nil {
-		c.total -= c.filter.sweep(now)
+		removed := c.filter.sweep(now)
+		c.total -= removed
+		c.forgotten(removed, now)
 	}
 	for id, until := range c.dead {
 		if c.exhumed(c.kindOfID(id), until, now) {

@@ -63,5 +63,5 @@ var (
 	errStale    = &unavailable{errors.New("the records are older than MaxStaleness"), 5 * time.Second}
 	errNoClaims = &unavailable{errors.New("there are no claims to look at"), 5 * time.Second}
 	errNoKey    = &unavailable{errors.New("a key is not wanted, and the claims have no KeyThumbprint method"), time.Minute}
-	errHoles    = &unavailable{errors.New("records are missing here, as MaxEntries are held"), time.Minute}
+	errHoles    = &unavailable{errors.New("records are missing here: MaxEntries are held, or the clock was ahead"), time.Minute}
 )

@@ -15,7 +15,8 @@ type follower struct {
 	call   flight.Call[struct{}]
 	loaded atomic.Bool
 	local  atomic.Bool
-	holes  atomic.Bool // a record was dropped for want of room
+	holes  atomic.Bool  // a record was dropped for want of room, or forgotten too early
+	forgot atomic.Int64 // the latest millisecond at which one was forgotten
 	asOf   atomic.Pointer[time.Time]
 
 	// Under mu.
@@ -353,6 +354,10 @@ func (c *Checker) doubt(q *question) *unavailable {
 		return errLoading
 	}
 	age := q.moment().Sub(*c.asOf.Load())
+	if at := c.forgot.Load(); at > q.now()+maxSkew.Milliseconds() && c.forgot.CompareAndSwap(at, 0) {
+		c.holes.Store(true) // the clock was ahead: what was forgotten then is wanted again
+		c.call.Go(c.catchUp)
+	}
 	holes := c.holes.Load()
 	if c.local.Load() && !holes {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	_ "crypto/sha1" //nolint:gosec // G505: RSA-OAEP is OAEP with SHA-1 (RFC 7518 section 4.3), which rests on no collisions
 	"fmt"
+	"slices"
 )
 
 // keyAlg is a way to come to the content encryption key (RFC 7518 section 4.1).
@@ -173,7 +174,8 @@ func ParseDecryptionJWK(text string) (DecryptionKey, error) {
 	if o.Has("use") && use != "enc" {
 		return DecryptionKey{}, errKeyUseDecrypt
 	}
-	operations := []string{"deriveKey", "deriveBits"}
+	// Of a key for an agreement, some tools say that it unwraps the content key.
+	operations := []string{"deriveKey", "deriveBits", "unwrapKey"}
 	switch kty, _ := o.Text("kty"); kty {
 	case "RSA":
 		operations = []string{"decrypt", "unwrapKey"}
@@ -188,7 +190,7 @@ func ParseDecryptionJWK(text string) (DecryptionKey, error) {
 	if err != nil {
 		return DecryptionKey{}, err
 	}
-	if o.Has("key_ops") && !allows(o, operations[0]) && !allows(o, operations[1]) {
+	if o.Has("key_ops") && !slices.ContainsFunc(operations, func(op string) bool { return allows(o, op) }) {
 		return DecryptionKey{}, errKeyUseDecrypt
 	}
 	if o.Has("alg") {

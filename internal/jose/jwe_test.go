@@ -1100,6 +1100,8 @@ func TestParseDecryptionJWK(t *testing.T) {
 		{"RSA key_ops unwrapKey", with(rsaJWK, members{"key_ops": []string{"wrapKey", "unwrapKey"}}), "", "", nil},
 		{"EC", with(ecJWK, members{"use": "enc", "alg": "ECDH-ES+A256KW", "kid": "k"}), "k", "ECDH-ES+A256KW", nil},
 		{"EC key_ops deriveBits", with(ecJWK, members{"key_ops": []string{"deriveBits"}}), "", "", nil},
+		{"EC key_ops unwrapKey", with(ecJWK, members{"key_ops": []string{"wrapKey", "unwrapKey"}}), "", "", nil},
+		{"EC key_ops wrapKey alone", with(ecJWK, members{"key_ops": []string{"wrapKey"}}), "", "", jose.ErrKey},
 		{"EC key_ops deriveKey", with(ecJWK, members{"key_ops": []string{"deriveKey"}}), "", "", nil},
 		{"X25519", with(x25519, members{"alg": "ECDH-ES", "kid": "k"}), "k", "ECDH-ES", nil},
 		{"use sig", with(rsaJWK, members{"use": "sig"}), "", "", jose.ErrKey},

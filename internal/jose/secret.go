@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 )
 
 // CheckSecretText refuses what is no secret though it may be long enough for one: a
@@ -35,9 +36,9 @@ func isSSH(b []byte) bool {
 
 // isPublicBase64 finds what is between the lines of a PEM, as some issuers show it.
 func isPublicBase64(b []byte) bool {
-	der := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
-	n, err := base64.StdEncoding.Decode(der, b)
-	return err == nil && isPublicDER(der[:n])
+	text := strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(string(b)) // either alphabet, padded or not
+	der, err := base64.RawStdEncoding.DecodeString(text)
+	return err == nil && isPublicDER(der)
 }
 
 // isPublicDER reports whether b is what everybody may know: the RS256 public key

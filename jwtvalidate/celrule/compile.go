@@ -45,7 +45,11 @@ func compile(expr string) (*program, error) {
 			if strings.HasPrefix(message, "undeclared reference to 'request'") || strings.HasPrefix(message, "undeclared reference to 'request.") {
 				message = "request has method, host, path, path_values, query, headers and client_address"
 			}
-			all = append(all, wrong(fmt.Sprintf("%d:%d: ", e.Location.Line(), e.Location.Column()+1), message))
+			place := ""
+			if e.Location.Line() > 0 { // of one that is nested too deeply, nobody says where
+				place = fmt.Sprintf("%d:%d: ", e.Location.Line(), e.Location.Column()+1)
+			}
+			all = append(all, wrong(place, message))
 		}
 		return nil, join(all)
 	}
