@@ -28,7 +28,8 @@
 //
 // A 401 that may mean a dead token (RFC 6750 section 3.1) has the token replaced
 // and the request sent once more, if its body can be had again. That is rationed:
-// who provokes 401s cannot use up a provider's quota.
+// who provokes 401s cannot use up a provider's quota, and a token is not replaced in
+// its first second.
 //
 // # Where the secret goes
 //

@@ -81,7 +81,7 @@ type Config struct {
 	// Observe is called after each fetch, synchronously: it must not block. Its
 	// panic changes nothing. Nil: none.
 	Observe func(ctx context.Context, e Event)
-	// Now is the clock for ages. Nil: time.Now.
+	// Now is the clock for ages; it must not go back. Nil: time.Now, which does not.
 	Now func() time.Time
 }
 

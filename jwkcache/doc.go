@@ -22,7 +22,8 @@
 //
 // # Outages
 //
-// While the source is down, the last good set serves up to MaxStale; then lookups
+// While the source is down, the last good set serves up to MaxStale (after an idle
+// time, as soon as one fetch has failed); then lookups
 // fail with [ErrUnavailable], which is no verdict on any token. Without keys, a fetch
 // is tried again within a second; with keys, within half a minute; where the server
 // sends Retry-After, within 5 s and 5 min. A service that must start while its issuer

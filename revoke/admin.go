@@ -35,7 +35,9 @@ type AdminConfig struct {
 	// PerMinute is how many tokens a caller that is not Privileged may revoke by RFC
 	// 7009 in a minute; above, the answer is 429. Zero: 600.
 	PerMinute int
-	// Audit is told of every write that was made or refused, synchronously. Nil: nobody.
+	// Audit is told of every write that was made, that could not be, or that its caller
+	// may not make, synchronously: not of those of strangers and foreign pages, nor of
+	// what was malformed. Nil: nobody.
 	Audit func(ctx context.Context, e Event)
 }
 
@@ -78,7 +80,11 @@ func (c *Checker) Admin(cfg AdminConfig) (http.Handler, error) {
 	mux.HandleFunc("DELETE /v1/revocations/{id}", a.privileged(a.delete))
 	mux.HandleFunc("POST /v1/check", a.privileged(a.check))
 	mux.HandleFunc("GET /v1/status", a.privileged(a.status))
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "access_denied", "")
+	}))
+	return origins.Handler(mux), nil
 }
 
 type admin struct {

@@ -189,6 +189,9 @@ func TestAdminAPI(t *testing.T) {
 	require.Equal(t, 415, d.ask("POST", "/v1/revocations", "admin", `{}`, "Content-Type", "text/plain").Code)
 	require.Equal(t, 403, d.ask("POST", "/v1/revocations", "root", `{"kind":"everything"}`, "Sec-Fetch-Site", "cross-site").Code)
 	require.Equal(t, 403, d.ask("DELETE", "/v1/revocations/"+global, "root", ``, "Sec-Fetch-Site", "same-site").Code)
+	foreign := d.ask("POST", "/v1/revocations", "root", `{"kind":"everything"}`, "Sec-Fetch-Site", "cross-site")
+	require.Equal(t, "no-store", foreign.Header().Get("Cache-Control"))
+	require.JSONEq(t, `{"error":"access_denied"}`, foreign.Body.String())
 
 	w := d.ask("GET", "/v1/revocations?limit=2", "admin", "")
 	require.Equal(t, 200, w.Code)

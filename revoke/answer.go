@@ -109,11 +109,11 @@ func text(claims Claims, name string) string {
 	return s
 }
 
-// isNil also finds a nil pointer, which is no nil interface: in what a hook has
+// isNil also finds a nil pointer or map, which is no nil interface: in what a hook has
 // returned, and in a Config.
 func isNil(v any) bool {
 	p := reflect.ValueOf(v)
-	return v == nil || p.Kind() == reflect.Pointer && p.IsNil()
+	return v == nil || (p.Kind() == reflect.Pointer || p.Kind() == reflect.Map) && p.IsNil()
 }
 
 // The challenges have the realm that jwtvalidate takes where none is set: RFC 6750
