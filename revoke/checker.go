@@ -142,6 +142,8 @@ func (c *Checker) Check(ctx context.Context, claims Claims) (Reason, error) {
 		claims: claims, scratch: s, all: maxTried,
 		sameSecond: c.sameSecond, maxLifetime: c.maxLifetime, clock: c.clock,
 	}
+	doubt := c.doubt(&q) // first: what is missing may come while it is asked for, too late for this one
+	v = c.view.Load()
 	reason := c.ask(v, &q)
 	var err error
 	if reason == "" && c.filter != nil {
@@ -159,8 +161,8 @@ func (c *Checker) Check(ctx context.Context, claims Claims) (Reason, error) {
 	if err == nil && q.unsure {
 		err = errNoKey
 	}
-	if err == nil {
-		err = c.settle(ctx, &q)
+	if err == nil && doubt != nil {
+		err = c.settle(ctx, &q, doubt)
 	}
 	if err != nil {
 		c.unavailable.Add(1)

@@ -41,13 +41,9 @@ func (s *state) checkMode(m Mode) error {
 	return nil
 }
 
-// settle decides about a token that no record at hand refuses, from how well the
-// records are known.
-func (c *Checker) settle(ctx context.Context, q *question) error {
-	err := c.doubt(q)
-	if err == nil {
-		return nil
-	}
+// settle decides about a token that no record at hand refuses, though some may be
+// missing.
+func (c *Checker) settle(ctx context.Context, q *question, err *unavailable) error {
 	pass := c.mode == BestEffort
 	if c.mode == Graded && err != errLoading {
 		now := q.now()
