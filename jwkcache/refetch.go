@@ -87,6 +87,7 @@ type absence struct {
 	since time.Time // it need not be asked for again for a time span: a set may lag behind
 	vain  int       // how many fetches since have not brought it
 	over  bool      // there is another set since, which may have it
+	asked time.Time // for the last time
 }
 
 // lasts reports whether an id need not be asked for.
@@ -106,6 +107,7 @@ const (
 func (d *demand) take(kid string, now time.Time) bool {
 	saved := burst
 	if a := d.unknown[kid]; a != nil {
+		a.asked = now
 		if a.lasts(now, d.every) {
 			return false
 		}
@@ -150,7 +152,7 @@ func (d *demand) note(kid string, now time.Time) *absence {
 	}
 	a := d.unknown[kid]
 	if a == nil && len(d.unknown) < maxUnknown && len(kid) <= maxUnknownLen {
-		a = &absence{since: now}
+		a = &absence{since: now, asked: now}
 		d.unknown[strings.Clone(kid)] = a // it may be a part of a whole token
 	}
 	return a
@@ -160,7 +162,7 @@ func (d *demand) note(kid string, now time.Time) *absence {
 // was in vain. What nobody has asked for in a while is forgotten.
 func (d *demand) renew(now time.Time) {
 	for kid, a := range d.unknown {
-		if now.Sub(a.since) > forgotten*d.every {
+		if now.Sub(a.asked) > forgotten*d.every {
 			delete(d.unknown, kid)
 			continue
 		}

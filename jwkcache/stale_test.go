@@ -2,6 +2,7 @@ package jwkcache_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -41,4 +42,30 @@ func TestStaleClients(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStaleClientsThroughAnOutage: nor are they taken for new ones after it.
+func TestStaleClientsThroughAnOutage(t *testing.T) {
+	idp := testidp.New(t, jose.ES256)
+	now := time.Now()
+	c, err := jwkcache.New(jwkcache.Config{URL: idp.JWKSURL(), InsecureHTTP: true, RefreshAfter: 24 * time.Hour, MaxStale: 24 * time.Hour, Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	ask := func(seconds int) {
+		for range seconds {
+			now = now.Add(time.Second)
+			for i := range 3 {
+				keys, _ := c.Keys(t.Context(), fmt.Sprint("stale-", i), "ES256")
+				require.Empty(t, keys)
+			}
+		}
+	}
+	ask(300)
+	idp.Answer(testidp.JWKSPath, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	ask(400)
+	idp.Answer(testidp.JWKSPath, nil)
+	ask(65)
+	key := idp.Rotate(jose.ES256, true)
+	keys, err := c.Keys(t.Context(), key.ID, "ES256")
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
 }

@@ -29,10 +29,10 @@ func TestDecodeIsExact(t *testing.T) {
 	d, err := jwtvalidate.Decode[doc](c)
 	require.NoError(t, err)
 	require.Empty(t, d.X)
-	require.Equal(t, `{"b":1.00,"a":"<\u00e9>","X":[1e0]}`, string(d.Raw))
+	require.Equal(t, json.RawMessage(`{"b":1.00,"a":"<\u00e9>","X":[1e0]}`), d.Raw)
 	require.Len(t, d.List, 2)
 	require.Empty(t, d.List[0].X)
-	require.Equal(t, `{"b":1.0 }`, string(d.List[0].Raw))
+	require.Equal(t, json.RawMessage(`{"b":1.0 }`), d.List[0].Raw)
 	require.Nil(t, d.List[1])
 
 	other, err := jwtvalidate.Decode[map[string]json.RawMessage](c)
