@@ -8,13 +8,11 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-auth/gatehouse/jwkcache"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate"
 	"github.com/gatehouse-auth/gatehouse/jwtvalidate/jwttest"
 )
@@ -195,39 +193,4 @@ func ExampleConfig_preflight() {
 	// Output:
 	// OPTIONS 204 https://shop.example.com
 	// GET 401
-}
-
-// KrakenD's auth/validator, said with this package.
-func Example_krakend() {
-	mux, backend := http.NewServeMux(), http.NotFoundHandler() // or an httputil.ReverseProxy
-
-	keys, err := jwkcache.New(jwkcache.Config{URL: "https://idp.example.com/jwks.json"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	v, err := jwtvalidate.New(jwtvalidate.Config{
-		Issuers: []jwtvalidate.Issuer{{
-			URL:        "https://idp.example.com/",
-			Algorithms: []string{"RS256"},
-			Keys:       keys,
-			Audiences:  []string{"https://api.example.com"},
-		}},
-		Forward: []jwtvalidate.ForwardClaim{
-			{Claim: []string{"sub"}, Header: "X-User"},
-			{Claim: []string{"realm_access", "roles"}, Header: "X-Roles"},
-		},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	protect := v.Require(
-		jwtvalidate.Claim("realm_access", "roles").AnyOf("admin", "clerk"),
-		jwtvalidate.AllScopes("orders:read"),
-	)
-	mux.Handle("GET /orders", protect(backend))
-
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/orders", http.NoBody))
-	fmt.Println(w.Code)
-	// Output: 401
 }

@@ -354,9 +354,10 @@ func (c *Checker) doubt(q *question) *unavailable {
 		return errLoading
 	}
 	age := q.moment().Sub(*c.asOf.Load())
-	if at := c.forgot.Load(); at > q.now()+maxSkew.Milliseconds() && c.forgot.CompareAndSwap(at, 0) {
+	if at := c.forgot.Load(); at > q.now()+maxSkew.Milliseconds() {
 		c.holes.Store(true) // the clock was ahead: what was forgotten then is wanted again
-		c.call.Go(c.catchUp)
+		c.forgot.CompareAndSwap(at, 0)
+		c.call.Go(c.catchUp) // also by who comes second, whose holes may be new
 	}
 	holes := c.holes.Load()
 	if c.local.Load() && !holes {

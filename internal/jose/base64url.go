@@ -27,7 +27,7 @@ const noSextet = 1 << 31
 // decodeSegment decodes base64url in its one canonical spelling: no padding, no
 // other alphabet, no loose trailing bits. dst has room for the result.
 //
-// Half of what the refusal of a stranger's token costs is spent here. So whole quanta
+// Much of what the refusal of a stranger's token costs is spent here. So whole quanta
 // are decoded eight characters at a time, and the rest by encoding/base64.
 func decodeSegment(dst, src []byte) ([]byte, error) {
 	in, out := src, dst
